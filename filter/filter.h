@@ -1,0 +1,86 @@
+/* The judge: a request's head, then where needed its body, in; a verdict out.
+ *
+ * Pure: no sockets, no clock, no global state. A policy does not change once built and may be used
+ * by any number of threads at once. */
+#ifndef DIND_PROXY_FILTER_FILTER_H
+#define DIND_PROXY_FILTER_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "filter/arena.h"
+#include "filter/slice.h"
+
+struct filter_header {
+    struct slice name;
+    struct slice value; /* without surrounding white space */
+};
+
+struct filter_request {
+    struct slice method; /* case-sensitive, as on the wire */
+    struct slice target; /* the request-target exactly as on the wire */
+    const struct filter_header *headers;
+    size_t header_count;
+    /* The framing announces a body that is or may be non-empty: a Content-Length above 0, or
+     * Transfer-Encoding: chunked. */
+    bool may_have_body;
+};
+
+enum filter_preset { FILTER_BLOCKLIST, FILTER_ALLOWLIST };
+enum filter_buildkit { FILTER_BUILDKIT_DENY, FILTER_BUILDKIT_OPAQUE };
+
+struct filter_settings {
+    enum filter_preset preset;
+    enum filter_buildkit buildkit;
+    bool allow_unknown;     /* --allow-unknown-endpoints: unlisted mutating endpoints pass */
+    unsigned api_floor_minor; /* lowest accepted API version 1.N; 0 means the default, 24 */
+    /* --allow-bind values: "/dir" opens that folder itself, "/dir/" followed by two stars it and
+     * all below. */
+    const char *const *allow_binds;
+    size_t allow_bind_count;
+};
+
+struct filter_policy;
+
+/* Builds a policy; copies what it needs of `settings`. NULL on a setting that makes no sense or
+ * when memory is out, with a sentence that names it in `error`. Free with filter_policy_free. */
+struct filter_policy *filter_policy_new(const struct filter_settings *settings, char *error,
+                                        size_t error_size);
+void filter_policy_free(struct filter_policy *policy);
+
+enum filter_decision {
+    FILTER_ALLOW,       /* forward the request as it is */
+    FILTER_NEED_BODY,   /* gather the whole body, then ask filter_judge_body */
+    FILTER_DENY,        /* answer 403 */
+    FILTER_BAD_REQUEST, /* answer 400: not what a client sends, or not what the engine would read */
+};
+
+struct filter_verdict {
+    enum filter_decision decision;
+    /* A stable identifier of the rule that decided, such as "create.privileged"; a string with
+     * static lifetime, never NULL. */
+    const char *rule;
+    /* For deny and bad request: a sentence for people, without the rule, saying what to change.
+     * Lives in the arena or statically. NULL otherwise. Valid UTF-8 without control bytes. */
+    const char *reason;
+    /* The endpoint's class in the table ("read", "write", "stream", "hijack", "danger", "unknown"),
+     * static; never NULL. */
+    const char *endpoint_class;
+    /* The endpoint's route pattern ("POST /containers/{name}/attach"), static; NULL if unlisted. */
+    const char *endpoint;
+    /* The engine may answer this request by hijacking the connection. */
+    bool may_hijack;
+};
+
+/* Judges a request by its head alone. Anything not exactly understood is FILTER_BAD_REQUEST. */
+struct filter_verdict filter_judge_head(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena);
+
+/* Judges a request whose head gave FILTER_NEED_BODY. `body` is the payload with any transfer coding
+ * removed, all of it. Never returns FILTER_NEED_BODY. */
+struct filter_verdict filter_judge_body(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct slice body,
+                                        struct arena *arena);
+
+#endif

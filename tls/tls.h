@@ -1,0 +1,97 @@
+/* TLS over a non-blocking socket, by wolfSSL. Knows nothing of what the bytes mean. */
+#ifndef DIND_PROXY_TLS_TLS_H
+#define DIND_PROXY_TLS_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One sentence for people that names the file or the peer's fault; never key material. */
+struct tls_error {
+    char text[512];
+};
+
+/* Once per process before anything else here, from one thread; 0 or -1. */
+int tls_global_init(void);
+void tls_global_cleanup(void);
+/* wolfSSL's version, such as "5.7.2"; static. */
+const char *tls_library_version(void);
+
+/* Certificates, key, trust and settings of one hop. Unchanging once built; any thread may start
+ * sessions from it. */
+struct tls_context;
+
+struct tls_files {
+    const char *certificate; /* PEM chain, leaf first; NULL: none (client role only) */
+    const char *key;         /* PEM; not readable by others (mode & 0007), else refused */
+    const char *authority;   /* PEM bundle that the peer's certificate must chain to */
+};
+
+/* Server role: TLS 1.2 and 1.3, ALPN http/1.1 only, a client certificate required and verified.
+ * NULL with `error` filled: unreadable or malformed file, key that does not match, key readable by
+ * everybody, no certificate in the bundle. */
+struct tls_context *tls_server_context(const struct tls_files *files, struct tls_error *error);
+
+/* Client role: TLS 1.2 and 1.3, offers ALPN http/1.1; the peer must chain to `authority` and, where
+ * `server_name` is not NULL, be valid for that DNS name or IP address. */
+struct tls_context *tls_client_context(const struct tls_files *files, const char *server_name,
+                                       struct tls_error *error);
+void tls_context_free(struct tls_context *context);
+
+/* Holds the newest session ticket of one client context, so that the next handshake is short. One
+ * per thread; zero-initialised is ready for use. */
+struct tls_resumption {
+    void *session;
+};
+void tls_resumption_clear(struct tls_resumption *resumption);
+
+/* One connection. Used by one thread at a time. */
+struct tls_session;
+
+/* `fd` is borrowed: a connected non-blocking stream socket that outlives the session. `resumption`
+ * (client role, may be NULL) is borrowed too and must outlive the session. NULL when memory is out,
+ * with `error` filled. */
+struct tls_session *tls_session_new(struct tls_context *context, int fd,
+                                    struct tls_resumption *resumption, struct tls_error *error);
+/* Wipes the keys. Sends nothing. */
+void tls_session_free(struct tls_session *session);
+
+enum tls_status {
+    TLS_OK,
+    TLS_WANT_READ,  /* call again when the socket is readable */
+    TLS_WANT_WRITE, /* call again when the socket is writable */
+    TLS_EOF,        /* the peer ended its direction with close_notify */
+    TLS_TRUNCATED,  /* the peer ended its direction without one */
+    TLS_FAILED,     /* the connection is of no more use */
+};
+
+/* Drives the handshake: OK, WANT_READ, WANT_WRITE or FAILED. Never reads past it. */
+enum tls_status tls_handshake(struct tls_session *session, struct tls_error *error);
+
+/* Reads up to `size` bytes; on TLS_OK `*got` is at least 1. TLS_WANT_WRITE cannot be returned once
+ * the handshake is over except for post-handshake messages; treat it as such. */
+enum tls_status tls_read(struct tls_session *session, void *buffer, size_t size, size_t *got,
+                         struct tls_error *error);
+
+/* Writes up to `size` bytes; on TLS_OK `*put` is at least 1 and may be less than `size`. After
+ * TLS_WANT_WRITE the caller must call again with the same bytes at the front of the buffer and at
+ * least the same size (the address may differ). */
+enum tls_status tls_write(struct tls_session *session, const void *buffer, size_t size, size_t *put,
+                          struct tls_error *error);
+
+/* Sends close_notify, once: OK, WANT_WRITE or FAILED. Reading goes on. */
+enum tls_status tls_close_write(struct tls_session *session, struct tls_error *error);
+
+/* The decrypted bytes that a read would give without touching the socket. While it is not 0 the
+ * socket need not become readable for tls_read to succeed. */
+size_t tls_pending(const struct tls_session *session);
+
+/* The common name of the peer's certificate, empty if it has none or none was sent; lives as long
+ * as the session. UTF-8 as in the certificate: whoever logs it must escape it. */
+const char *tls_peer_name(struct tls_session *session);
+/* Such as "TLSv1.3" and "TLS13-AES128-GCM-SHA256"; static or the session's. */
+const char *tls_version_name(struct tls_session *session);
+const char *tls_cipher_name(struct tls_session *session);
+/* The handshake was shortened by a ticket. */
+bool tls_resumed(struct tls_session *session);
+
+#endif
