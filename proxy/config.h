@@ -58,6 +58,7 @@ struct config {
 
     char *health_certificate; /* --healthcheck over a TLS listener; NULL: none */
     char *health_key;
+    char *health_authority; /* what the proxy's own certificate must chain to; NULL: client CA */
     unsigned health_timeout;
 
     char *bind_strings[CONFIG_MAX_BINDS]; /* backs filter.allow_binds */

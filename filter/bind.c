@@ -1,0 +1,221 @@
+#include "filter/bind.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "filter/quote.h"
+
+/* Never bound, nor anything below, nor what holds them, even inside an opened tree: what runs the
+ * engine, what it keeps, and what the kernel shows of itself. */
+static const struct slice sensitive_paths[] = {
+    SLICE("/bin"),
+    SLICE("/boot"),
+    SLICE("/certs"), /* where dind keeps its TLS keys */
+    SLICE("/dev"),
+    SLICE("/etc"),
+    SLICE("/lib"),
+    SLICE("/lib32"),
+    SLICE("/lib64"),
+    SLICE("/libx32"),
+    SLICE("/proc"),
+    SLICE("/root"),
+    SLICE("/run"),
+    SLICE("/sbin"),
+    SLICE("/sys"),
+    SLICE("/usr"),
+    SLICE("/var/lib/buildkit"),
+    SLICE("/var/lib/cni"),
+    SLICE("/var/lib/containerd"),
+    SLICE("/var/lib/docker"),
+    SLICE("/var/lib/kubelet"),
+    SLICE("/var/run"),
+    SLICE("/var/spool/cron"),
+};
+
+/* Names of the engine's and containerd's sockets, wherever they are. */
+static const struct slice socket_names[] = {SLICE("docker.sock"), SLICE("containerd.sock")};
+
+/* Whether `path` is `folder` or below it; both clean and absolute. */
+static bool is_within(struct slice path, struct slice folder) {
+    if (folder.len == 1)
+        return true;
+    return slice_starts_with(path, folder) &&
+           (path.len == folder.len || path.data[folder.len] == '/');
+}
+
+/* Takes the first element and the slash after it off `*rest`. The element may be empty. */
+static struct slice next_element(struct slice *rest) {
+    const char *slash = rest->len > 0 ? memchr(rest->data, '/', rest->len) : NULL;
+    size_t len = slash != NULL ? (size_t)(slash - rest->data) : rest->len;
+    struct slice element = slice_first(*rest, len);
+    *rest = slice_from(*rest, slash != NULL ? len + 1 : len);
+    return element;
+}
+
+struct slice bind_clean(struct slice path, struct arena *arena) {
+    char *out = arena_alloc(arena, path.len + 2);
+    if (out == NULL)
+        return (struct slice){NULL, 0};
+
+    bool rooted = path.len > 0 && path.data[0] == '/';
+    size_t used = 0;
+    if (rooted)
+        out[used++] = '/';
+    size_t floor = used; /* what ".." cannot remove: the root, or leading ".." elements */
+
+    struct slice rest = path;
+    while (rest.len > 0) {
+        struct slice element = next_element(&rest);
+        if (element.len == 0 || slice_equal(element, SLICE(".")))
+            continue;
+        if (slice_equal(element, SLICE(".."))) {
+            if (used > floor) {
+                while (used > floor && out[used - 1] != '/')
+                    used--;
+                if (used > floor)
+                    used--; /* the slash before the removed element */
+                continue;
+            }
+            if (rooted)
+                continue;
+        }
+        if (used > 0 && out[used - 1] != '/')
+            out[used++] = '/';
+        memcpy(out + used, element.data, element.len);
+        used += element.len;
+        if (slice_equal(element, SLICE("..")))
+            floor = used;
+    }
+    if (used == 0)
+        out[used++] = '.';
+    out[used] = '\0';
+    return slice_of(out, used);
+}
+
+enum bind_danger bind_path_danger(struct slice clean) {
+    struct slice rest = clean;
+    while (rest.len > 0) {
+        struct slice element = next_element(&rest);
+        for (size_t i = 0; i < sizeof socket_names / sizeof socket_names[0]; i++)
+            if (slice_equal(element, socket_names[i]))
+                return BIND_DOCKER_SOCKET;
+    }
+    for (size_t i = 0; i < sizeof sensitive_paths / sizeof sensitive_paths[0]; i++) {
+        if (is_within(clean, sensitive_paths[i]))
+            return BIND_SENSITIVE;
+        if (is_within(sensitive_paths[i], clean))
+            return BIND_SENSITIVE_PARENT;
+    }
+    return BIND_HARMLESS;
+}
+
+static int refuse_spec(char *error, size_t error_size, const char *spec, const char *why) {
+    /* Cut long values: the sentence's end is what helps. */
+    (void)snprintf(error, error_size, "--allow-bind %.200s: %s", spec, why);
+    return -1;
+}
+
+int bind_list_add(struct bind_list *list, const char *spec, char *error, size_t error_size) {
+    struct slice path = slice_from_string(spec);
+    bool tree = slice_ends_with(path, SLICE("/**"));
+    if (tree)
+        path = slice_first(path, path.len > 3 ? path.len - 3 : 1);
+    if (path.len == 0 || path.data[0] != '/')
+        return refuse_spec(error, error_size, spec, "the path must be absolute");
+
+    struct arena arena = {0};
+    struct slice clean = bind_clean(path, &arena);
+    bool is_clean = slice_equal(clean, path);
+    enum bind_danger danger = clean.data != NULL ? bind_path_danger(clean) : BIND_HARMLESS;
+    bool no_memory = clean.data == NULL;
+    arena_reset(&arena);
+    if (no_memory)
+        return refuse_spec(error, error_size, spec, "memory is out");
+    if (!is_clean)
+        return refuse_spec(error, error_size, spec,
+                           "the path must be clean: no '.', '..', '//' or slash at its end");
+    if (memchr(path.data, '*', path.len) != NULL)
+        return refuse_spec(error, error_size, spec,
+                           "the only pattern is two stars as the last element");
+    if (danger == BIND_SENSITIVE_PARENT)
+        return refuse_spec(error, error_size, spec,
+                           "the path holds a sensitive path of the engine's host");
+    if (danger != BIND_HARMLESS)
+        return refuse_spec(error, error_size, spec,
+                           "the path is a sensitive one of the engine's host");
+
+    if (list->count >= SIZE_MAX / sizeof *list->folders - 1)
+        return refuse_spec(error, error_size, spec, "memory is out");
+    char *copy = strndup(path.data, path.len);
+    struct bind_folder *folders =
+        copy != NULL ? realloc(list->folders, (list->count + 1) * sizeof *folders) : NULL;
+    if (folders == NULL) {
+        free(copy);
+        return refuse_spec(error, error_size, spec, "memory is out");
+    }
+    folders[list->count] = (struct bind_folder){.path = copy, .tree = tree};
+    list->folders = folders;
+    list->count++;
+    return 0;
+}
+
+void bind_list_clear(struct bind_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->folders[i].path);
+    free(list->folders);
+    *list = (struct bind_list){0};
+}
+
+static bool is_open(const struct bind_list *list, struct slice clean) {
+    for (size_t i = 0; i < list->count; i++) {
+        struct slice folder = slice_from_string(list->folders[i].path);
+        if (slice_equal(clean, folder) || (list->folders[i].tree && is_within(clean, folder)))
+            return true;
+    }
+    return false;
+}
+
+enum bind_verdict bind_list_judge(const struct bind_list *list, struct slice source,
+                                  struct arena *arena, const char **reason) {
+    static const char no_memory[] = "the request is too large to be judged";
+    struct slice clean = bind_clean(source, arena);
+    if (clean.data == NULL) {
+        *reason = no_memory;
+        return BIND_NO_MEMORY;
+    }
+
+    const char *shown = quote(arena, clean);
+    const char *text;
+    enum bind_verdict verdict = BIND_REFUSED;
+    switch (bind_path_danger(clean)) {
+    case BIND_DOCKER_SOCKET:
+        text = arena_printf(arena,
+                            "binding the engine's socket %s is not allowed; do without it (for "
+                            "Testcontainers set TESTCONTAINERS_RYUK_DISABLED=true)",
+                            shown);
+        break;
+    case BIND_SENSITIVE:
+        text = arena_printf(
+            arena, "binding the sensitive host path %s is not allowed; use a named volume", shown);
+        break;
+    case BIND_SENSITIVE_PARENT:
+        text = arena_printf(arena,
+                            "binding %s is not allowed as it holds sensitive host paths; use a "
+                            "named volume",
+                            shown);
+        break;
+    case BIND_HARMLESS:
+    default:
+        if (is_open(list, clean))
+            return BIND_OPEN;
+        verdict = BIND_NOT_OPEN;
+        text = arena_printf(arena,
+                            "binding the host path %s is not allowed; use a named volume, or have "
+                            "the folder opened with --allow-bind",
+                            shown);
+        break;
+    }
+    *reason = text != NULL ? text : no_memory;
+    return verdict;
+}

@@ -1,0 +1,257 @@
+#include "filter/fields.h"
+
+#include "filter/policy.h"
+#include "filter/quote.h"
+
+struct body_finding finding_allow(void) {
+    return (struct body_finding){.decision = FILTER_ALLOW, .rule = "body.allowed"};
+}
+
+struct body_finding finding_deny(const char *rule, const char *reason) {
+    return (struct body_finding){.decision = FILTER_DENY,
+                                 .rule = rule,
+                                 .reason = reason != NULL ? reason : "this is not allowed"};
+}
+
+struct body_finding finding_bad_request(const char *rule, const char *reason) {
+    return (struct body_finding){.decision = FILTER_BAD_REQUEST,
+                                 .rule = rule,
+                                 .reason = reason != NULL ? reason : "the body is malformed"};
+}
+
+struct body_finding finding_no_memory(void) {
+    return finding_bad_request("body.memory", "the body is too large to be judged now; try later");
+}
+
+struct slice fields_text(const cJSON *string) {
+    return slice_from_string(string->valuestring);
+}
+
+const cJSON *fields_first_string(const cJSON *strings) {
+    return cJSON_IsString(strings) ? strings : strings->child;
+}
+
+const cJSON *fields_next_string(const cJSON *strings, const cJSON *current) {
+    return cJSON_IsString(strings) ? NULL : current->next;
+}
+
+const cJSON *fields_member(const cJSON *object, const char *name) {
+    for (const cJSON *member = object->child; member != NULL; member = member->next)
+        if (json_key_is(member->string, name))
+            return cJSON_IsNull(member) ? NULL : member;
+    return NULL;
+}
+
+struct slice fields_member_string(const cJSON *object, const char *name) {
+    const cJSON *member = fields_member(object, name);
+    return cJSON_IsString(member) ? fields_text(member) : SLICE("");
+}
+
+static struct body_finding check_keys(const struct field_context *context, const cJSON *object,
+                                      bool fold) {
+    const char *duplicate = NULL;
+    switch (json_check_keys(object, fold, context->arena, &duplicate)) {
+    case JSON_KEYS_UNIQUE:
+        return finding_allow();
+    case JSON_KEYS_DUPLICATE:
+        return finding_bad_request(
+            "body.duplicate-key",
+            arena_printf(context->arena, "the key %s occurs twice in one JSON object; send it once",
+                         quote(context->arena, slice_from_string(duplicate))));
+    case JSON_KEYS_NO_MEMORY:
+    default:
+        return finding_no_memory();
+    }
+}
+
+/* Whatever no table describes: its objects may be structs, so their keys must not fold together. */
+static struct body_finding check_unknown(const struct field_context *context, const cJSON *value) {
+    struct body_finding finding = finding_allow();
+    if (cJSON_IsObject(value))
+        finding = check_keys(context, value, true);
+    if (!cJSON_IsObject(value) && !cJSON_IsArray(value))
+        return finding;
+    for (const cJSON *child = value->child; child != NULL && finding.decision == FILTER_ALLOW;
+         child = child->next)
+        finding = check_unknown(context, child);
+    return finding;
+}
+
+static bool holds_only_objects(const cJSON *value) {
+    for (const cJSON *child = value->child; child != NULL; child = child->next)
+        if (!cJSON_IsObject(child))
+            return false;
+    return true;
+}
+
+static bool holds_only_strings(const cJSON *value) {
+    for (const cJSON *child = value->child; child != NULL; child = child->next)
+        if (!cJSON_IsString(child))
+            return false;
+    return true;
+}
+
+/* What the value had to be, NULL when it is that. A list of structs may not hold null, which Go
+ * would read as an empty struct; a map of struct pointers may. */
+static const char *type_mismatch(const struct field *field, const cJSON *value) {
+    switch (field->type) {
+    case FIELD_ANY:
+        return NULL;
+    case FIELD_BOOL:
+        return cJSON_IsBool(value) ? NULL : "true or false";
+    case FIELD_NUMBER:
+        return cJSON_IsNumber(value) ? NULL : "a number";
+    case FIELD_STRING:
+        return cJSON_IsString(value) ? NULL : "a string";
+    case FIELD_STRINGS:
+        return cJSON_IsString(value) || (cJSON_IsArray(value) && holds_only_strings(value))
+                   ? NULL
+                   : "a list of strings";
+    case FIELD_LIST:
+        if (!cJSON_IsArray(value))
+            return "a list";
+        return field->members == NULL || holds_only_objects(value) ? NULL : "a list of objects";
+    case FIELD_OBJECT:
+    case FIELD_MAP:
+        return cJSON_IsObject(value) ? NULL : "an object";
+    case FIELD_TEXTS:
+        return cJSON_IsObject(value) && holds_only_strings(value) ? NULL : "an object of strings";
+    default:
+        return "something else";
+    }
+}
+
+/* The objects inside a list or map. */
+static struct body_finding judge_inside(const struct field_context *context,
+                                        const struct field *field, const cJSON *value) {
+    struct body_finding finding = finding_allow();
+    for (const cJSON *child = value->child; child != NULL && finding.decision == FILTER_ALLOW;
+         child = child->next) {
+        if (field->members == NULL || cJSON_IsNull(child))
+            finding = check_unknown(context, child);
+        else if (cJSON_IsObject(child))
+            finding = fields_judge(context, field->members, child);
+        else
+            finding = finding_bad_request(
+                "body.type",
+                arena_printf(context->arena, "%s must hold objects only", field->name));
+    }
+    return finding;
+}
+
+static struct body_finding judge_value(const struct field_context *context,
+                                       const struct field *field, const cJSON *value) {
+    struct body_finding finding = finding_allow();
+    switch (field->type) {
+    case FIELD_OBJECT:
+        if (field->members != NULL)
+            finding = fields_judge(context, field->members, value);
+        else
+            finding = check_unknown(context, value);
+        break;
+    case FIELD_MAP:
+    case FIELD_TEXTS:
+        finding = check_keys(context, value, false);
+        if (finding.decision == FILTER_ALLOW)
+            finding = judge_inside(context, field, value);
+        break;
+    case FIELD_LIST:
+        finding = judge_inside(context, field, value);
+        break;
+    case FIELD_ANY:
+        finding = check_unknown(context, value);
+        break;
+    case FIELD_BOOL:
+    case FIELD_NUMBER:
+    case FIELD_STRING:
+    case FIELD_STRINGS:
+    default:
+        break;
+    }
+    if (finding.decision == FILTER_ALLOW && field->judge != NULL)
+        finding = field->judge(context, field, value);
+    return finding;
+}
+
+static const struct field *find_field(const struct field_table *table, const char *key) {
+    for (; table != NULL; table = table->also)
+        for (size_t i = 0; i < table->count; i++)
+            if (json_key_is(key, table->fields[i].name))
+                return &table->fields[i];
+    return NULL;
+}
+
+/* What an absent field would decode to: clients print such fields without meaning anything. */
+static bool is_zero(const cJSON *value) {
+    if (cJSON_IsString(value))
+        return value->valuestring[0] == '\0';
+    if (cJSON_IsNumber(value))
+        return !(value->valuedouble < 0) && !(value->valuedouble > 0);
+    if (cJSON_IsArray(value) || cJSON_IsObject(value))
+        return value->child == NULL;
+    return !cJSON_IsTrue(value);
+}
+
+/* The engine ignores fields it does not know, but it may know ones that these tables do not yet. */
+static struct body_finding judge_unknown(const struct field_context *context,
+                                         const struct field_table *table, const cJSON *member) {
+    struct body_finding finding = check_unknown(context, member);
+    if (finding.decision != FILTER_ALLOW || context->policy->preset != FILTER_ALLOWLIST ||
+        is_zero(member))
+        return finding;
+    return finding_deny(
+        table->unknown_rule,
+        arena_printf(context->arena, "the field %s of %s is not known to this policy; drop it",
+                     quote(context->arena, slice_from_string(member->string)), table->name));
+}
+
+struct body_finding fields_judge(const struct field_context *context,
+                                 const struct field_table *table, const cJSON *object) {
+    struct body_finding finding = check_keys(context, object, true);
+    for (const cJSON *member = object->child; member != NULL && finding.decision == FILTER_ALLOW;
+         member = member->next) {
+        const struct field *field = find_field(table, member->string);
+        if (field == NULL) {
+            finding = judge_unknown(context, table, member);
+            continue;
+        }
+        if (cJSON_IsNull(member)) /* Go leaves the field as it was: absent */
+            continue;
+        const char *expected = type_mismatch(field, member);
+        if (expected == NULL)
+            finding = judge_value(context, field, member);
+        else
+            finding = finding_bad_request(
+                "body.type", arena_printf(context->arena, "%s must be %s", field->name, expected));
+    }
+    return finding;
+}
+
+struct body_finding field_judge_not_true(const struct field_context *context,
+                                         const struct field *field, const cJSON *value) {
+    (void)context;
+    return cJSON_IsFalse(value) ? finding_allow() : finding_deny(field->rule, field->reason);
+}
+
+struct body_finding field_judge_empty(const struct field_context *context,
+                                      const struct field *field, const cJSON *value) {
+    (void)context;
+    return is_zero(value) ? finding_allow() : finding_deny(field->rule, field->reason);
+}
+
+struct body_finding field_judge_null(const struct field_context *context, const struct field *field,
+                                     const cJSON *value) {
+    (void)context;
+    (void)value;
+    return finding_deny(field->rule, field->reason);
+}
+
+struct body_finding field_judge_words(const struct field_context *context,
+                                      const struct field *field, const cJSON *value) {
+    for (const char *const *word = field->words; *word != NULL; word++)
+        if (strcmp(value->valuestring, *word) == 0)
+            return finding_allow();
+    return finding_deny(field->rule,
+                        arena_printf(context->arena, "%s %s is not allowed; %s", field->name,
+                                     quote(context->arena, fields_text(value)), field->reason));
+}

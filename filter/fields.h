@@ -1,0 +1,104 @@
+/* Judges JSON objects by tables: one row a field, with its type and what it may hold.
+ *
+ * The tables name the fields of the engine's Go structs. Before anything in an object is looked at,
+ * its keys are checked to be unique in the way its Go type demands, so that no two readers can
+ * disagree on which value counts. */
+#ifndef DIND_PROXY_FILTER_FIELDS_H
+#define DIND_PROXY_FILTER_FIELDS_H
+
+#include <stddef.h>
+
+#include "filter/body_rules.h"
+#include "filter/json.h"
+
+enum field_type {
+    FIELD_ANY,     /* not judged; objects inside count as structs */
+    FIELD_BOOL,    /* true or false */
+    FIELD_NUMBER,  /* a number */
+    FIELD_STRING,  /* a string */
+    FIELD_STRINGS, /* a list of strings, or one bare string as some engines accept */
+    FIELD_LIST,    /* a list; of objects when the row has members */
+    FIELD_OBJECT,  /* a Go struct: keys fold */
+    FIELD_MAP,     /* a Go map: keys are exact; of objects when the row has members */
+    FIELD_TEXTS,   /* a Go map of strings */
+};
+
+struct field;
+struct field_table;
+
+struct field_context {
+    const struct filter_policy *policy;
+    struct arena *arena;
+};
+
+/* Judges a value that is not null, of the row's type, and whose insides are already judged. */
+typedef struct body_finding field_judge(const struct field_context *context,
+                                        const struct field *field, const cJSON *value);
+
+struct field {
+    const char *name;
+    enum field_type type;
+    field_judge *judge; /* NULL: every value of the type passes */
+    const char *rule;
+    const char *reason;                /* see the judge */
+    const char *const *words;          /* for field_judge_words: what is allowed, NULL at the end */
+    const struct field_table *members; /* of the object, or of each object in the list or map */
+};
+
+struct field_table {
+    const char *name; /* as people know the struct: "HostConfig" */
+    const struct field *fields;
+    size_t count;
+    const struct field_table *also; /* further fields of the same object, or NULL */
+    const char *unknown_rule;       /* refuses unknown fields under the allowlist preset */
+};
+
+/* Rows, so that tables read as tables. */
+#define FIELD(n, t)                                                                                \
+    { .name = (n), .type = (t) }
+#define FIELD_JUDGED(n, t, j, r, why)                                                              \
+    { .name = (n), .type = (t), .judge = (j), .rule = (r), .reason = (why) }
+#define FIELD_WORDS(n, w, r, why)                                                                  \
+    {                                                                                              \
+        .name = (n), .type = FIELD_STRING, .judge = field_judge_words, .rule = (r),                \
+        .reason = (why), .words = (w)                                                              \
+    }
+#define FIELD_MEMBERS(n, t, m)                                                                     \
+    { .name = (n), .type = (t), .members = &(m) }
+#define FIELD_MEMBERS_JUDGED(n, t, m, j, r)                                                        \
+    { .name = (n), .type = (t), .judge = (j), .rule = (r), .members = &(m) }
+
+#define FIELD_COUNT(fields) (sizeof(fields) / sizeof(fields)[0])
+
+/* Judges all of `object`. The first finding other than FILTER_ALLOW ends it. */
+struct body_finding fields_judge(const struct field_context *context,
+                                 const struct field_table *table, const cJSON *object);
+
+/* The member of an object already judged that a Go struct's field `name` reads; NULL when it is
+ * absent or null. */
+const cJSON *fields_member(const cJSON *object, const char *name);
+/* The same for a string: empty when absent, null or no string. */
+struct slice fields_member_string(const cJSON *object, const char *name);
+
+/* The text of a string value. Lives as long as the value. */
+struct slice fields_text(const cJSON *string);
+
+/* Walks a FIELD_STRINGS value: its first string, then the one after `current`; NULL at the end. */
+const cJSON *fields_first_string(const cJSON *strings);
+const cJSON *fields_next_string(const cJSON *strings, const cJSON *current);
+
+/* Ready-made judges. `reason` of their rows is the whole sentence unless said otherwise. */
+field_judge field_judge_not_true; /* FIELD_BOOL: only false */
+field_judge field_judge_empty;    /* string, strings, list, object or map: only an empty one */
+field_judge field_judge_null;     /* nothing but null */
+/* FIELD_STRING: only one of `words`. `reason` is the advice after "<name> '<value>' is not
+ * allowed; ". */
+field_judge field_judge_words;
+
+/* Findings. A reason of NULL (memory was out while it was written) becomes a general one. */
+struct body_finding finding_allow(void);
+struct body_finding finding_deny(const char *rule, const char *reason);
+struct body_finding finding_bad_request(const char *rule, const char *reason);
+struct body_finding finding_no_memory(void);
+
+#endif

@@ -1,0 +1,280 @@
+#include "filter/filter.h"
+
+#include "filter/body_rules.h"
+#include "filter/endpoint_match.h"
+#include "filter/endpoints.h"
+#include "filter/head_rules.h"
+#include "filter/media_type.h"
+#include "filter/policy.h"
+#include "filter/query.h"
+#include "filter/target.h"
+
+static const char no_memory[] = "the proxy is out of memory; try again later";
+
+/* Before any endpoint is known. */
+static struct filter_verdict bad_request(const char *rule, const char *reason) {
+    return (struct filter_verdict){
+        .decision = FILTER_BAD_REQUEST,
+        .rule = rule,
+        .reason = reason ? reason : no_memory,
+        .endpoint_class = endpoint_class_name(ENDPOINT_UNKNOWN),
+    };
+}
+
+static struct filter_verdict verdict_for(const struct endpoint *endpoint,
+                                         enum filter_decision decision, const char *rule,
+                                         const char *reason) {
+    bool passes = decision == FILTER_ALLOW || decision == FILTER_NEED_BODY;
+    return (struct filter_verdict){
+        .decision = decision,
+        .rule = rule ? rule : endpoint->rule,
+        .reason = passes ? NULL : (reason ? reason : no_memory),
+        .endpoint_class = endpoint_class_name(endpoint->class),
+        .endpoint = endpoint->route,
+        .may_hijack = passes && endpoint->may_hijack,
+    };
+}
+
+/* A refusal outranks a bad request: it is the answer that stays true however the request is
+ * repaired. */
+static int severity(enum filter_decision decision) {
+    switch (decision) {
+    case FILTER_ALLOW:
+        return 0;
+    case FILTER_NEED_BODY:
+        return 1;
+    case FILTER_BAD_REQUEST:
+        return 2;
+    case FILTER_DENY:
+        break;
+    }
+    return 3;
+}
+
+/* HTTP methods are case-sensitive tokens (RFC 9110 section 9.1); all that the engine routes are
+ * upper-case words, so another spelling is doubt. */
+static bool is_method(struct slice method) {
+    for (size_t i = 0; i < method.len; i++)
+        if ((method.data[i] < 'A' || method.data[i] > 'Z') && method.data[i] != '-')
+            return false;
+    return method.len > 0;
+}
+
+static bool is_safe(struct slice method) {
+    return slice_equal(method, SLICE("GET")) || slice_equal(method, SLICE("HEAD"));
+}
+
+static size_t count_headers(const struct filter_request *request, struct slice name,
+                            struct slice *first) {
+    size_t count = 0;
+    *first = (struct slice){NULL, 0};
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (!slice_equal_ignoring_case(request->headers[i].name, name))
+            continue;
+        if (count++ == 0)
+            *first = slice_trim(request->headers[i].value);
+    }
+    return count;
+}
+
+/* What is wrong with the headers that describe the body, NULL if nothing. `judged` is a body that
+ * will be read as JSON. */
+static const char *body_headers_fault(const struct filter_request *request, bool judged) {
+    struct slice value;
+    if (count_headers(request, SLICE("Content-Type"), &value) > 1)
+        return "Content-Type comes twice; send it once";
+    if (!request->may_have_body)
+        return NULL;
+
+    enum media_type type = media_type_parse(value);
+    if (type == MEDIA_TYPE_MALFORMED)
+        return "Content-Type is malformed; send it as type/subtype with plain parameters";
+    if (type == MEDIA_TYPE_FORM)
+        return "form bodies are not accepted, because the engine lets them override the query; "
+               "send parameters in the query";
+    if (!judged)
+        return NULL;
+    if (type != MEDIA_TYPE_JSON)
+        return "the body must be JSON; set Content-Type to application/json";
+    size_t codings = count_headers(request, SLICE("Content-Encoding"), &value);
+    if (codings > 1 || (value.len > 0 && !slice_equal_ignoring_case(value, SLICE("identity"))))
+        return "the engine reads this body without decoding it; send it without Content-Encoding";
+    return NULL;
+}
+
+static bool is_json(enum body_rule_set rules) {
+    return rules != BODY_NONE && rules != BODY_MUST_BE_EMPTY;
+}
+
+/* What the preset says about an endpoint, before anything in the request is looked at. */
+static bool endpoint_refused(const struct filter_policy *policy, const struct endpoint *endpoint,
+                             const char **reason, struct arena *arena) {
+    enum endpoint_verdict verdict =
+        policy->preset == FILTER_ALLOWLIST ? endpoint->allowlist : endpoint->blocklist;
+    switch (verdict) {
+    case ENDPOINT_PASS:
+        return false;
+    case ENDPOINT_BUILDKIT:
+        *reason = head_rules_buildkit_reason;
+        return policy->buildkit != FILTER_BUILDKIT_OPAQUE;
+    case ENDPOINT_REFUSE:
+        break;
+    }
+    *reason = endpoint->reason
+                  ? endpoint->reason
+                  : arena_printf(arena,
+                                 "%s is not among the calls of the allowlist policy; do without "
+                                 "it, or ask for the blocklist policy",
+                                 endpoint->route);
+    return true;
+}
+
+/* Parses the query only where a rule wants it: elsewhere a malformed one changes nothing. */
+static struct head_finding judge_by_rule(const struct filter_policy *policy,
+                                         const struct endpoint *endpoint, struct slice name,
+                                         struct slice raw_query, struct arena *arena) {
+    struct query query;
+    switch (query_parse(raw_query, arena, &query)) {
+    case QUERY_OK:
+        break;
+    case QUERY_MALFORMED:
+        return (struct head_finding){FILTER_BAD_REQUEST, "request.query",
+                                     "the query is malformed; escape '%', ';' and other special "
+                                     "characters as two hexadecimal digits after a '%'"};
+    case QUERY_NO_MEMORY:
+        return (struct head_finding){FILTER_BAD_REQUEST, "request.query", no_memory};
+    }
+    return endpoint->head(&(struct head_context){.policy = policy, .query = &query, .name = name});
+}
+
+static struct filter_verdict judge_endpoint_head(const struct filter_policy *policy,
+                                                 const struct filter_request *request,
+                                                 const struct target *target,
+                                                 const struct endpoint *endpoint, struct slice name,
+                                                 struct arena *arena) {
+    const char *reason = NULL;
+    if (endpoint_refused(policy, endpoint, &reason, arena))
+        return verdict_for(endpoint, FILTER_DENY, NULL, reason);
+    if (endpoint->head) {
+        struct head_finding finding = judge_by_rule(policy, endpoint, name, target->query, arena);
+        if (finding.decision != FILTER_ALLOW)
+            return verdict_for(endpoint, finding.decision, finding.rule, finding.reason);
+    }
+    const char *fault = body_headers_fault(request, is_json(endpoint->body));
+    if (fault)
+        return verdict_for(endpoint, FILTER_BAD_REQUEST, "request.body-headers", fault);
+    if (is_json(endpoint->body) && !request->may_have_body)
+        return verdict_for(endpoint, FILTER_BAD_REQUEST, "request.body-missing",
+                           "the endpoint takes a JSON body; send one");
+    if (endpoint->body != BODY_NONE && request->may_have_body)
+        return verdict_for(endpoint, FILTER_NEED_BODY, NULL, NULL);
+    return verdict_for(endpoint, FILTER_ALLOW, NULL, NULL);
+}
+
+static struct filter_verdict judge_unlisted(const struct filter_policy *policy,
+                                            const struct filter_request *request) {
+    struct filter_verdict verdict = {
+        .decision = FILTER_ALLOW,
+        .rule = "endpoint.unlisted",
+        .endpoint_class = endpoint_class_name(ENDPOINT_UNKNOWN),
+    };
+    if (policy->preset == FILTER_ALLOWLIST) {
+        verdict.decision = FILTER_DENY;
+        verdict.reason = "this endpoint is not among the calls of the allowlist policy; check the "
+                         "method and the path, or ask for the blocklist policy";
+    } else if (!is_safe(request->method) && !policy->allow_unknown) {
+        verdict.decision = FILTER_DENY;
+        verdict.reason =
+            "this endpoint is not known here and may change something; check the method and the "
+            "path, or start the proxy with --allow-unknown-endpoints";
+    } else {
+        const char *fault = body_headers_fault(request, false);
+        if (fault) {
+            verdict.decision = FILTER_BAD_REQUEST;
+            verdict.rule = "request.body-headers";
+            verdict.reason = fault;
+        }
+    }
+    return verdict;
+}
+
+/* The method, the target and the API version; true when they are sound. */
+static bool read_request_line(const struct filter_policy *policy,
+                              const struct filter_request *request, struct arena *arena,
+                              struct target *target, struct filter_verdict *verdict) {
+    if (!is_method(request->method)) {
+        *verdict = bad_request("request.method", "the method must be in upper case, such as POST");
+        return false;
+    }
+    enum target_status status = target_parse(request->target, arena, target);
+    if (status != TARGET_OK) {
+        *verdict = bad_request(status == TARGET_BAD_VERSION ? "request.version" : "request.target",
+                               target_reason(status));
+        return false;
+    }
+    if (target->versioned && target->minor < policy->api_floor_minor) {
+        *verdict = bad_request(
+            "request.version",
+            arena_printf(arena,
+                         "API version 1.%u is older than 1.%u, the oldest accepted here; use a "
+                         "newer client, or set DOCKER_API_VERSION",
+                         target->minor, policy->api_floor_minor));
+        return false;
+    }
+    return true;
+}
+
+struct filter_verdict filter_judge_head(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena) {
+    struct target target;
+    struct filter_verdict worst;
+    if (!read_request_line(policy, request, arena, &target, &worst))
+        return worst;
+
+    bool listed = false;
+    bool may_hijack = false;
+    size_t next = 0;
+    struct slice name;
+    const struct endpoint *endpoint;
+    while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
+        struct filter_verdict verdict =
+            judge_endpoint_head(policy, request, &target, endpoint, name, arena);
+        may_hijack = may_hijack || verdict.may_hijack;
+        if (!listed || severity(verdict.decision) > severity(worst.decision))
+            worst = verdict;
+        listed = true;
+    }
+    if (!listed)
+        return judge_unlisted(policy, request);
+    /* A HEAD only borrows the verdict of GET rows; no engine answers one by hijacking. */
+    worst.may_hijack = may_hijack && worst.decision == FILTER_ALLOW &&
+                       !slice_equal(request->method, SLICE("HEAD"));
+    return worst;
+}
+
+struct filter_verdict filter_judge_body(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct slice body,
+                                        struct arena *arena) {
+    /* Judging the head again costs little next to a body, and leaves nothing to be passed from
+     * one call to the other that could get out of step. */
+    struct filter_verdict worst = filter_judge_head(policy, request, arena);
+    if (worst.decision != FILTER_NEED_BODY)
+        return worst;
+    worst.decision = FILTER_ALLOW;
+
+    struct target target;
+    struct filter_verdict ignored;
+    if (!read_request_line(policy, request, arena, &target, &ignored))
+        return ignored;
+    size_t next = 0;
+    struct slice name;
+    const struct endpoint *endpoint;
+    while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
+        if (endpoint->body == BODY_NONE)
+            continue;
+        struct body_finding finding = body_rules_judge(policy, endpoint->body, body, arena);
+        if (severity(finding.decision) > severity(worst.decision))
+            worst = verdict_for(endpoint, finding.decision, finding.rule, finding.reason);
+    }
+    return worst;
+}

@@ -1,0 +1,161 @@
+#include "filter/head_rules.h"
+
+#include "filter/policy.h"
+
+const char head_rules_buildkit_reason[] =
+    "BuildKit is switched off here, because what it does cannot be inspected; build with "
+    "DOCKER_BUILDKIT=0 (the classic builder), or start the proxy with --buildkit opaque";
+
+/* One judged query parameter. Parameters that no table names pass. */
+struct parameter_rule {
+    const char *key;
+    /* Whether a value may pass. The engine takes a parameter that is there but empty for absent. */
+    bool (*allows)(const struct filter_policy *policy, struct slice value);
+    const char *rule;
+    const char *reason;
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool allows_nothing(const struct filter_policy *policy, struct slice value) {
+    (void)policy;
+    (void)value;
+    return false;
+}
+
+static bool allows_empty(const struct filter_policy *policy, struct slice value) {
+    (void)policy;
+    return value.len == 0;
+}
+
+static bool allows_body_only(const struct filter_policy *policy, struct slice value) {
+    (void)policy;
+    return value.len == 0 || slice_equal(value, SLICE("-"));
+}
+
+static bool has_buildkit(const struct filter_policy *policy) {
+    return policy->buildkit == FILTER_BUILDKIT_OPAQUE;
+}
+
+static bool allows_with_buildkit(const struct filter_policy *policy, struct slice value) {
+    return value.len == 0 || has_buildkit(policy);
+}
+
+/* "1" is the classic builder and the default. */
+static bool allows_builder(const struct filter_policy *policy, struct slice value) {
+    return slice_equal(value, SLICE("1")) || allows_with_buildkit(policy, value);
+}
+
+/* The two values that name no URL: the context comes over the BuildKit session, or in another
+ * request's body. Everything else the engine fetches or clones itself. */
+static bool allows_build_context(const struct filter_policy *policy, struct slice value) {
+    bool from_client =
+        slice_equal(value, SLICE("client-session")) || slice_equal(value, SLICE("upload-request"));
+    return value.len == 0 || (from_client && has_buildkit(policy));
+}
+
+static bool is_name_character(char c, bool first) {
+    bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return alphanumeric || (!first && (c == '_' || c == '.' || c == '-'));
+}
+
+/* A network of its own: default, bridge, none or one made by a client. Docker's network names have
+ * no colon, so no form of "container:" passes. The engine compares "host" exactly; in other cases
+ * it would be an ordinary name, but one that nobody needs. */
+static bool allows_build_network(const struct filter_policy *policy, struct slice value) {
+    (void)policy;
+    for (size_t i = 0; i < value.len; i++)
+        if (!is_name_character(value.data[i], i == 0))
+            return false;
+    return !slice_equal_ignoring_case(value, SLICE("host"));
+}
+
+static const struct parameter_rule build_parameters[] = {
+    {"networkmode", allows_build_network, "build.networkmode",
+     "a build may not use the network of the host or of another container; leave --network out, or "
+     "give it default, none or the name of a network"},
+    {"cgroupparent", allows_empty, "build.cgroupparent",
+     "a build may not choose its parent cgroup; leave --cgroup-parent out"},
+    {"securityopt", allows_nothing, "build.securityopt",
+     "a build may not change its security options; leave --security-opt out"},
+    {"remote", allows_build_context, "build.remote",
+     "the engine may not fetch a build context itself; clone or download it and build from the "
+     "local folder"},
+    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason},
+    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
+    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
+};
+
+static const struct parameter_rule image_create_parameters[] = {
+    /* Read only where fromImage is empty, yet judged always: which of the two wins is the engine's
+     * affair. */
+    {"fromSrc", allows_body_only, "image.import-url",
+     "the engine may not fetch an image from a URL; download it and import it from standard input "
+     "(docker import -)"},
+    {"fromImage", NULL, NULL, NULL},
+};
+
+static const struct parameter_rule start_parameters[] = {
+    {"checkpoint", allows_empty, "start.checkpoint",
+     "starting from a checkpoint is not allowed; start the container without --checkpoint"},
+    {"checkpoint-dir", allows_empty, "start.checkpoint",
+     "a checkpoint directory is a folder of the engine's host; start the container without "
+     "--checkpoint-dir"},
+};
+
+static struct head_finding allow(void) {
+    return (struct head_finding){.decision = FILTER_ALLOW};
+}
+
+/* A refusal is told before an ambiguity, since it says what to change. */
+static struct head_finding judge_parameters(const struct head_context *context,
+                                            const struct parameter_rule *rules, size_t count) {
+    bool ambiguous = false;
+    for (size_t i = 0; i < count; i++) {
+        struct slice key = slice_from_string(rules[i].key);
+        ambiguous = ambiguous || query_count(context->query, key) > 1;
+        if (!rules[i].allows)
+            continue;
+        for (size_t j = 0; j < context->query->count; j++) {
+            const struct query_pair *pair = &context->query->pairs[j];
+            if (slice_equal(pair->key, key) && !rules[i].allows(context->policy, pair->value))
+                return (struct head_finding){FILTER_DENY, rules[i].rule, rules[i].reason};
+        }
+    }
+    if (ambiguous)
+        return (struct head_finding){FILTER_BAD_REQUEST, "request.query",
+                                     "a query parameter that is judged comes twice; send it once"};
+    return allow();
+}
+
+struct head_finding head_rule_build(const struct head_context *context) {
+    return judge_parameters(context, build_parameters, COUNT(build_parameters));
+}
+
+struct head_finding head_rule_image_create(const struct head_context *context) {
+    struct head_finding finding =
+        judge_parameters(context, image_create_parameters, COUNT(image_create_parameters));
+    if (finding.decision != FILTER_ALLOW)
+        return finding;
+    /* With neither, the engine would go for the URL "http://". */
+    if (query_first(context->query, SLICE("fromImage")).len == 0 &&
+        query_first(context->query, SLICE("fromSrc")).len == 0)
+        return (struct head_finding){
+            FILTER_BAD_REQUEST, "request.query",
+            "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body"};
+    return finding;
+}
+
+struct head_finding head_rule_container_start(const struct head_context *context) {
+    return judge_parameters(context, start_parameters, COUNT(start_parameters));
+}
+
+struct head_finding head_rule_network_connect(const struct head_context *context) {
+    /* The engine refuses it as well; its network's id, which a filter cannot know, does not share
+     * the namespace. */
+    if (slice_equal_ignoring_case(context->name, SLICE("host")))
+        return (struct head_finding){FILTER_DENY, "network.connect-host",
+                                     "a container may not join the host's network; connect it to a "
+                                     "network of its own (docker network create)"};
+    return allow();
+}

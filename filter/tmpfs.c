@@ -1,0 +1,47 @@
+#include "filter/tmpfs.h"
+
+#include <stddef.h>
+
+static bool is_word_character(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool tmpfs_value_is_plain(struct slice s) {
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_word_character(s.data[i]) && s.data[i] != '%')
+            return false;
+    return s.len > 0;
+}
+
+static bool option_is_harmless(struct slice option) {
+    static const struct slice flags[] = {
+        SLICE("ro"),         SLICE("rw"),       SLICE("exec"),        SLICE("noexec"),
+        SLICE("suid"),       SLICE("nosuid"),   SLICE("dev"),         SLICE("nodev"),
+        SLICE("sync"),       SLICE("async"),    SLICE("atime"),       SLICE("noatime"),
+        SLICE("nodiratime"), SLICE("relatime"), SLICE("strictatime"), SLICE("defaults"),
+    };
+    static const struct slice values[] = {
+        SLICE("size="), SLICE("nr_blocks="), SLICE("nr_inodes="), SLICE("mode="),
+        SLICE("uid="),  SLICE("gid="),       SLICE("huge="),
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (slice_equal(option, flags[i]))
+            return true;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (slice_starts_with(option, values[i]))
+            return tmpfs_value_is_plain(slice_from(option, values[i].len));
+    return false;
+}
+
+bool tmpfs_options_are_harmless(struct slice options) {
+    while (options.len > 0) {
+        const char *comma = memchr(options.data, ',', options.len);
+        size_t len = comma != NULL ? (size_t)(comma - options.data) : options.len;
+        if (!option_is_harmless(slice_first(options, len)))
+            return false;
+        if (comma != NULL && len + 1 == options.len) /* an empty last option */
+            return false;
+        options = slice_from(options, comma != NULL ? len + 1 : len);
+    }
+    return true;
+}

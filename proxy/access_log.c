@@ -1,0 +1,97 @@
+#include "proxy/access_log.h"
+
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+/* Query parameters whose values name things and cannot hold credentials. All others (build
+ * arguments, filters, URLs, …) appear by name only. */
+static const char *const shown_parameters[] = {
+    "all",   "condition", "container", "dockerfile", "follow", "force", "h",      "limit",
+    "name",  "networkmode", "platform",  "q",          "rm",     "signal", "since",  "size",
+    "stderr", "stdin",     "stdout",    "stream",     "t",      "tag",   "tail",   "until",
+    "v",     "version",   "w",
+};
+
+static bool is_shown(struct slice name) {
+    for (size_t i = 0; i < sizeof shown_parameters / sizeof shown_parameters[0]; i++)
+        if (slice_equal(name, slice_from_string(shown_parameters[i])))
+            return true;
+    return false;
+}
+
+static size_t index_of(struct slice s, char c) {
+    const char *at = s.len == 0 ? NULL : memchr(s.data, c, s.len);
+    return at == NULL ? s.len : (size_t)(at - s.data);
+}
+
+/* The target with the values of other parameters replaced by "…"; NULL when memory is out. */
+static struct slice redact(struct slice target, struct arena *arena) {
+    size_t query = index_of(target, '?');
+    char *text = arena_alloc(arena, target.len * 2 + 1);
+    if (text == NULL || query == target.len)
+        return slice_first(target, query);
+    size_t len = query + 1;
+    memcpy(text, target.data, len);
+    struct slice rest = slice_from(target, query + 1);
+    while (rest.len > 0) {
+        struct slice pair = slice_first(rest, index_of(rest, '&'));
+        struct slice name = slice_first(pair, index_of(pair, '='));
+        bool whole = is_shown(name) || name.len == pair.len;
+        size_t keep = whole ? pair.len : name.len + 1;
+        memcpy(text + len, pair.data, keep);
+        len += keep;
+        if (!whole)
+            text[len++] = '*';
+        if (pair.len < rest.len)
+            text[len++] = '&';
+        rest = slice_from(rest, pair.len + 1);
+    }
+    return slice_of(text, len);
+}
+
+static const char *verdict_name(const struct conn_request *request) {
+    switch (request->verdict.decision) {
+    case FILTER_ALLOW:
+        return "allow";
+    case FILTER_DENY:
+        return "deny";
+    case FILTER_BAD_REQUEST:
+        return "bad-request";
+    case FILTER_NEED_BODY:
+        break;
+    }
+    return "none"; /* the body to judge never came */
+}
+
+void access_log_request(struct conn *conn) {
+    struct conn_request *request = &conn->request;
+    if (!request->began)
+        return;
+    request->began = false;
+    bool refused = request->verdict.decision == FILTER_DENY ||
+                   request->verdict.decision == FILTER_BAD_REQUEST;
+    enum log_level level = refused || request->status >= 500 ? LOG_WARNING : LOG_INFO;
+    if (!log_enabled(level))
+        return;
+
+    struct log_record record;
+    log_begin(&record, level, "request");
+    log_string(&record, "client", conn->peer);
+    if (conn->client.tls != NULL)
+        log_string(&record, "cn", tls_peer_name(conn->client.tls));
+    if (request->http.judged.method.len > 0) {
+        log_slice(&record, "method", slice_first(request->http.judged.method, 32));
+        log_slice(&record, "path",
+                  slice_first(redact(request->http.judged.target, &conn->arena), 1024));
+    }
+    log_string(&record, "verdict", verdict_name(request));
+    if (request->verdict.rule != NULL)
+        log_string(&record, "rule", request->verdict.rule);
+    log_number(&record, "status", request->status);
+    log_number(&record, "bytes_up", conn->up.total);
+    log_number(&record, "bytes_down", conn->down.total + request->reply_bytes);
+    log_number(&record, "duration_ms", deadline_now() - request->started);
+    if (request->outcome != NULL)
+        log_string(&record, "outcome", request->outcome);
+    log_end(&record);
+}

@@ -1,0 +1,11 @@
+/* The one line that each request leaves in the log. */
+#ifndef DIND_PROXY_PROXY_ACCESS_LOG_H
+#define DIND_PROXY_PROXY_ACCESS_LOG_H
+
+#include "proxy/conn.h"
+
+/* Writes the line of the connection's current request, if one has begun. Refusals are warnings. Of
+ * the target's query only values of parameters known to be harmless are shown; headers never are. */
+void access_log_request(struct conn *conn);
+
+#endif

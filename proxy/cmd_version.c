@@ -1,0 +1,23 @@
+#include <cjson/cJSON.h>
+#include <llhttp.h>
+#include <stdio.h>
+
+#include "proxy/command.h"
+#include "tls/tls.h"
+
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
+
+int command_version(void) {
+    printf("dind-proxy %s\n", DIND_PROXY_VERSION);
+    printf("wolfSSL %s\n", tls_library_version());
+    printf("cJSON %s\n", cJSON_Version());
+    printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
+#ifdef __GLIBC__
+    printf("glibc %s\n", gnu_get_libc_version());
+#else
+    printf("musl or another libc\n");
+#endif
+    return EXIT_STATUS_OK;
+}

@@ -1,0 +1,34 @@
+/* What the program can be asked to do besides running. Each prints for people, and returns the
+ * exit status. */
+#ifndef DIND_PROXY_PROXY_COMMAND_H
+#define DIND_PROXY_PROXY_COMMAND_H
+
+#include "proxy/error.h"
+#include "proxy/options.h"
+
+/* The exit statuses that --help documents. */
+enum exit_status {
+    EXIT_STATUS_OK = 0,
+    EXIT_STATUS_FAILED = 1, /* a failure while running, "denied", "not healthy" */
+    EXIT_STATUS_USAGE = 2,  /* command line, environment or key material; "bad request" */
+};
+
+/* Judges one request by the configured policy, without any network. */
+int command_explain(const struct options *options);
+
+/* Validates all that can be without opening a socket, and prints the values in effect. */
+int command_check_config(const struct options *options);
+
+/* Asks a running proxy for /_ping through the first listener that can be used. */
+int command_healthcheck(const struct options *options);
+
+int command_version(void);
+
+/* Checks what parsing alone cannot: files, keys and certificates, the policy, and that listeners
+ * resolve. tls_global_init must have been called. 0, or -1 with `error` naming the option. */
+int command_validate(const struct options *options, struct error *error);
+
+/* "dind-proxy: <text>" on standard error; returns `status`. */
+int command_fail(enum exit_status status, const struct error *error);
+
+#endif

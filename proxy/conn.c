@@ -1,0 +1,341 @@
+#include "proxy/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/access_log.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+enum {
+    LINGER_BYTES = 32 * 1024 * 1024, /* how much of a refused body is read to let the answer through */
+    LINGER_TURN = 64,                /* reads a turn */
+};
+
+static void set_deadline(struct conn *conn, enum deadline_class class) {
+    deadline_arm(&conn->worker->deadlines, &conn->deadline, class, conn->worker->now);
+}
+
+/* --- a request's beginning ------------------------------------------------------------------------ */
+
+/* Forgets the last request and waits for the next. */
+static void await_request(struct conn *conn) {
+    arena_reset(&conn->arena);
+    conn->request = (struct conn_request){0};
+    conn->up = (struct relay){0};
+    conn->down = (struct relay){0};
+    conn->head_seen = 0;
+    conn->state = CONN_HEAD;
+    set_deadline(conn, buffer_len(&conn->in) > 0 ? DEADLINE_HEAD : DEADLINE_IDLE);
+}
+
+static enum progress run_handshake(struct conn *conn) {
+    switch (stream_handshake(&conn->client)) {
+    case STREAM_OK:
+        await_request(conn);
+        return PROGRESS_NEXT;
+    case STREAM_WAIT:
+        return PROGRESS_WAIT;
+    default: {
+        struct log_record record;
+        log_begin(&record, LOG_WARNING, "handshake");
+        log_string(&record, "client", conn->peer);
+        log_string(&record, "message", stream_error_text());
+        log_end(&record);
+        return conn_fail(conn, NULL);
+    }
+    }
+}
+
+/* What the proxy finds wrong with the HTTP of it, before the filter is asked. */
+static enum progress refuse_http(struct conn *conn, unsigned status, const char *rule,
+                                 const char *message) {
+    conn->request.verdict = (struct filter_verdict){
+        .decision = FILTER_BAD_REQUEST, .rule = rule, .reason = message, .endpoint_class = "unknown"};
+    return reply_refusal(conn, status, message, rule, false);
+}
+
+/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer. */
+static enum progress act_on(struct conn *conn, size_t body) {
+    struct conn_request *request = &conn->request;
+    struct filter_verdict *verdict = &request->verdict;
+    bool whole = request->http.framing.done || body > 0;
+    switch (verdict->decision) {
+    case FILTER_ALLOW:
+        return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
+    case FILTER_DENY:
+        buffer_consume(&conn->in, &conn->worker->pools.buffers, body);
+        return reply_refusal(conn, 403, verdict->reason, verdict->rule,
+                             whole && request->http.keep_alive);
+    case FILTER_BAD_REQUEST:
+    case FILTER_NEED_BODY:
+        break;
+    }
+    return reply_refusal(conn, 400, verdict->reason, verdict->rule, false);
+}
+
+static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
+    conn->request.verdict =
+        filter_judge_body(conn->worker->shared->policy, &conn->request.http.judged, body,
+                          &conn->arena);
+    return act_on(conn, wire);
+}
+
+/* A head is complete: parses and judges it. From here on it stands in the arena, and what is sent
+ * to the engine is sent from there. */
+static enum progress take_head(struct conn *conn, size_t head_len) {
+    struct conn_request *request = &conn->request;
+    const struct shared *shared = conn->worker->shared;
+    request->started = deadline_now();
+    request->began = true;
+    request->head = arena_copy(&conn->arena, slice_first(buffer_slice(&conn->in), head_len));
+    buffer_consume(&conn->in, &conn->worker->pools.buffers, head_len);
+    if (request->head.data == NULL)
+        return reply_fault(conn, 503, "out of memory");
+    const char *fault = http_request_parse(request->head, &request->http, &conn->arena);
+    if (fault != NULL)
+        return refuse_http(conn, 400, "http.head", fault);
+
+    request->verdict = filter_judge_head(shared->policy, &request->http.judged, &conn->arena);
+    if (request->verdict.decision != FILTER_NEED_BODY) {
+        deadline_cancel(&conn->worker->deadlines, &conn->deadline);
+        return act_on(conn, 0);
+    }
+    request->judged_body = request->http.framing;
+    if (request->judged_body.done)
+        return judge_body(conn, slice_of(NULL, 0), 0);
+    if (request->judged_body.kind == FRAMING_LENGTH &&
+        request->judged_body.left > shared->config->max_judged_body)
+        return refuse_http(conn, 413, "http.body-size", "the request's body is too large to judge");
+    set_deadline(conn, DEADLINE_HEAD);
+    if (request->http.expects_continue && buffer_len(&conn->in) == 0)
+        return reply_continue(conn, CONN_BODY);
+    conn->state = CONN_BODY;
+    return PROGRESS_NEXT;
+}
+
+/* Reads more of the client into the buffer, up to `limit` bytes of it. NEXT: there is more now. */
+static enum progress read_more(struct conn *conn, size_t limit) {
+    size_t room = 0;
+    size_t got = 0;
+    if (!conn->client.readable)
+        return PROGRESS_WAIT;
+    if (!buffer_reserve(&conn->in, &conn->worker->pools.buffers, limit))
+        return reply_fault(conn, 503, "out of memory");
+    char *space = buffer_space(&conn->in, &room);
+    switch (stream_read(&conn->client, space, room, &got)) {
+    case STREAM_OK:
+        buffer_added(&conn->in, got);
+        return PROGRESS_NEXT;
+    case STREAM_WAIT:
+        if (buffer_len(&conn->in) == 0)
+            buffer_release(&conn->in, &conn->worker->pools.buffers);
+        return conn->client.readable ? PROGRESS_AGAIN : PROGRESS_WAIT;
+    default:
+        return conn_fail(conn, "client closed");
+    }
+}
+
+static enum progress run_head(struct conn *conn) {
+    size_t limit = conn->worker->shared->config->max_header_bytes;
+    struct slice held = buffer_slice(&conn->in);
+    if (held.len == 0 && conn->worker->draining)
+        return conn_fail(conn, NULL);
+    if (held.len > 0 && !conn->request.began) {
+        conn->request.began = true;
+        conn->request.started = deadline_now();
+        set_deadline(conn, DEADLINE_HEAD);
+        /* A TLS greeting, or an empty line: no need to wait for the end of it. */
+        if (held.data[0] < 'A' || held.data[0] > 'Z')
+            return refuse_http(conn, 400, "http.head", "this is not an HTTP request");
+    }
+    size_t head_len = http_head_end(held, &conn->head_seen);
+    if (head_len > limit || (head_len == 0 && held.len >= limit))
+        return refuse_http(conn, 431, "http.head-size", "the request's head is too long");
+    if (head_len > 0)
+        return take_head(conn, head_len);
+    return read_more(conn, limit);
+}
+
+static enum progress run_body(struct conn *conn) {
+    struct conn_request *request = &conn->request;
+    size_t limit = conn->worker->shared->config->max_judged_body;
+    struct slice held = buffer_slice(&conn->in);
+    struct slice fresh = slice_from(held, request->judged_len);
+    request->judged_len +=
+        framing_scan(&request->judged_body, fresh.data, fresh.len, NULL, NULL);
+    if (request->judged_body.bad)
+        return refuse_http(conn, 400, "http.body", "the request's chunked body is malformed");
+    if (!request->judged_body.done) {
+        if (held.len >= limit && request->judged_len >= limit)
+            return refuse_http(conn, 413, "http.body-size",
+                               "the request's body is too large to judge");
+        return read_more(conn, limit);
+    }
+    deadline_cancel(&conn->worker->deadlines, &conn->deadline);
+    struct slice wire = slice_first(held, request->judged_len);
+    if (request->http.framing.kind == FRAMING_LENGTH)
+        return judge_body(conn, wire, wire.len);
+    size_t len = 0;
+    char *payload = arena_alloc(&conn->arena, wire.len);
+    if (payload == NULL)
+        return reply_fault(conn, 503, "out of memory");
+    struct framing again = request->http.framing;
+    framing_scan(&again, wire.data, wire.len, payload, &len);
+    return judge_body(conn, slice_of(payload, len), wire.len);
+}
+
+/* --- a request's end ------------------------------------------------------------------------------ */
+
+/* Reads and throws away what still comes, so that closing does not reset the connection under an
+ * answer that the client has not read yet (RFC 9112 section 9.6). */
+static enum progress run_linger(struct conn *conn) {
+    char waste[4096];
+    if (stream_end_write(&conn->client) == STREAM_ERROR)
+        return conn_fail(conn, NULL);
+    buffer_release(&conn->in, &conn->worker->pools.buffers);
+    for (int turn = 0; turn < LINGER_TURN; turn++) {
+        size_t got = 0;
+        if (!conn->client.readable)
+            return PROGRESS_WAIT;
+        enum stream_status status = stream_read(&conn->client, waste, sizeof waste, &got);
+        if (status == STREAM_WAIT)
+            continue;
+        conn->lingered += got;
+        if (status != STREAM_OK || conn->lingered > LINGER_BYTES) {
+            conn->state = CONN_CLOSED;
+            return PROGRESS_NEXT;
+        }
+    }
+    return PROGRESS_AGAIN;
+}
+
+enum progress conn_finish(struct conn *conn, bool keep) {
+    access_log_request(conn);
+    if (keep && !(conn->worker->draining && buffer_len(&conn->in) == 0)) {
+        await_request(conn);
+        return PROGRESS_NEXT;
+    }
+    set_deadline(conn, DEADLINE_LINGER);
+    conn->state = CONN_LINGER;
+    return PROGRESS_NEXT;
+}
+
+enum progress conn_fail(struct conn *conn, const char *outcome) {
+    if (conn->request.outcome == NULL)
+        conn->request.outcome = outcome;
+    /* An answer that is cut must not look ended: a reset says so even where only the close would
+     * have told the end. */
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    if (conn->client.is_tcp && conn->request.answered)
+        (void)setsockopt(conn->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    access_log_request(conn);
+    conn->state = CONN_CLOSED;
+    return PROGRESS_NEXT;
+}
+
+static void destroy(struct conn *conn) {
+    struct worker *worker = conn->worker;
+    deadline_cancel(&worker->deadlines, &conn->deadline);
+    exchange_end(conn, false);
+    stream_close(&conn->client, false);
+    buffer_release(&conn->in, &worker->pools.buffers);
+    arena_reset(&conn->arena);
+    if (conn->prev != NULL)
+        conn->prev->next = conn->next;
+    else
+        worker->conns = conn->next;
+    if (conn->next != NULL)
+        conn->next->prev = conn->prev;
+    conn->watch.dead = 1;
+    conn->watch.next_dead = worker->graveyard;
+    worker->graveyard = &conn->watch;
+    worker_connection_closed(worker);
+}
+
+/* --- the machine ---------------------------------------------------------------------------------- */
+
+/* The state, what it does, and what becomes of it when its deadline expires. */
+static const struct {
+    enum progress (*run)(struct conn *conn);
+    unsigned expired_status; /* answer with this, or 0: just close */
+    const char *expired;
+} states[] = {
+    [CONN_HANDSHAKE] = {run_handshake, 0, "the TLS handshake took too long"},
+    [CONN_HEAD] = {run_head, 408, "the request did not come in time"},
+    [CONN_BODY] = {run_body, 408, "the request's body did not come in time"},
+    [CONN_CONNECT] = {exchange_connect, 504, "the Docker engine did not accept the connection in time"},
+    [CONN_EXCHANGE] = {exchange_run, 0, NULL}, /* no deadline is ever armed */
+    [CONN_TUNNEL] = {exchange_tunnel, 0, NULL},
+    [CONN_REPLY] = {reply_run, 0, "the client does not read its answer"},
+    [CONN_LINGER] = {run_linger, 0, NULL},
+};
+
+void conn_run(struct conn *conn) {
+    enum progress progress = PROGRESS_NEXT;
+    while (progress == PROGRESS_NEXT && conn->state != CONN_CLOSED)
+        progress = states[conn->state].run(conn);
+    if (conn->state == CONN_CLOSED)
+        destroy(conn);
+    else if (progress == PROGRESS_AGAIN)
+        worker_enqueue(conn->worker, conn);
+}
+
+void conn_expired(struct conn *conn) {
+    unsigned status = states[conn->state].expired_status;
+    conn->request.outcome = "timeout";
+    if (status != 0 && conn->request.began)
+        (void)reply_fault(conn, status, "%s", states[conn->state].expired);
+    else
+        (void)conn_fail(conn, "timeout");
+    conn_run(conn);
+}
+
+void conn_drain(struct conn *conn) {
+    if (conn->state == CONN_HEAD || conn->state == CONN_HANDSHAKE)
+        worker_enqueue(conn->worker, conn);
+}
+
+void conn_abort(struct conn *conn, const char *outcome) {
+    (void)conn_fail(conn, outcome);
+    destroy(conn);
+}
+
+int conn_open(struct worker *worker, int fd, const struct config_listener *listener,
+              const char *peer) {
+    struct conn *conn = calloc(1, sizeof *conn);
+    if (conn == NULL) {
+        close(fd);
+        worker_connection_closed(worker);
+        return -1;
+    }
+    conn->watch.kind = WATCH_CLIENT;
+    conn->worker = worker;
+    conn->listener = listener;
+    memcpy(conn->peer, peer, sizeof conn->peer);
+    stream_open(&conn->client, fd, listener->address.kind == ADDRESS_TCP);
+    conn->next = worker->conns;
+    if (worker->conns != NULL)
+        worker->conns->prev = conn;
+    worker->conns = conn;
+
+    struct tls_error error;
+    if (conn->client.is_tcp)
+        stream_tune_tcp(fd, worker->shared->config->tcp_user_timeout);
+    if (listener->tls)
+        conn->client.tls = tls_session_new(worker->shared->server_tls, fd, NULL, &error);
+    if ((listener->tls && conn->client.tls == NULL) ||
+        watch_add(worker->epoll, fd, &conn->watch) < 0) {
+        destroy(conn);
+        return -1;
+    }
+    if (listener->tls) {
+        conn->state = CONN_HANDSHAKE;
+        set_deadline(conn, DEADLINE_HANDSHAKE);
+    } else {
+        await_request(conn);
+    }
+    return 0;
+}

@@ -1,0 +1,137 @@
+/* One client connection: from accept to close, request after request.
+ *
+ * The life of a request is the table of states in conn.c; exchange.c is the part of it that talks to
+ * the engine, reply.c the part that answers in its stead. */
+#ifndef DIND_PROXY_PROXY_CONN_H
+#define DIND_PROXY_PROXY_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "filter/arena.h"
+#include "filter/filter.h"
+#include "proxy/buffer.h"
+#include "proxy/config.h"
+#include "proxy/deadline.h"
+#include "proxy/http.h"
+#include "proxy/relay.h"
+#include "proxy/stream.h"
+#include "proxy/upstream.h"
+#include "proxy/watch.h"
+
+struct worker;
+
+enum conn_state {
+    CONN_HANDSHAKE, /* the client's TLS handshake */
+    CONN_HEAD,      /* waiting for a request's head, or idle */
+    CONN_BODY,      /* gathering a body that has to be judged */
+    CONN_CONNECT,   /* an engine connection is coming up */
+    CONN_EXCHANGE,  /* request going up, response coming down */
+    CONN_TUNNEL,    /* the engine hijacked the connection */
+    CONN_REPLY,     /* writing an answer of our own */
+    CONN_LINGER,    /* all is said: letting the client close, so that it can read it */
+    CONN_CLOSED,
+};
+
+/* What a state's step came to. */
+enum progress {
+    PROGRESS_NEXT,  /* the state changed, or the same state has more to do at once */
+    PROGRESS_WAIT,  /* blocked: an event or a deadline wakes it */
+    PROGRESS_AGAIN, /* its turn is over, but more is ready */
+};
+
+/* All that belongs to one request; wiped between two. */
+struct conn_request {
+    struct slice head; /* as judged and as sent; in the arena */
+    struct http_request http;
+    struct filter_verdict verdict;
+    struct http_response response;
+    struct framing judged_body;
+    size_t judged_len;   /* bytes of the judged body on the wire that have come */
+    bool continue_sent;  /* we said 100 Continue: the engine's own is dropped */
+    bool have_response;  /* its head was read and is valid */
+    bool answered;       /* bytes of a final answer may be with the client */
+    bool up_ended;       /* all of the request is with the engine */
+    bool down_ended;     /* tunnel: the engine has nothing more to say */
+    bool up_failed;      /* the engine does not take the rest of it */
+    bool client_ended;   /* the client half-closed and the engine is to be told */
+    bool retried;
+    bool began;          /* a head has begun to arrive: there is something to log */
+    unsigned interims;   /* 1xx answers so far */
+    unsigned status;     /* sent to the client, for the log */
+    uint64_t started;    /* milliseconds, when the head was complete */
+    uint64_t reply_bytes;
+    const char *outcome; /* for the log: how it ended, static; NULL: as it should */
+};
+
+struct conn {
+    struct watch watch;
+    struct worker *worker;
+    struct conn *prev, *next; /* the worker's list */
+    struct conn *next_ready;
+    bool queued;
+    enum conn_state state;
+    struct deadline deadline;
+    struct stream client;
+    struct buffer in; /* read of the client and not yet forwarded */
+    size_t head_seen; /* how far `in` was searched for the end of a head */
+    const struct config_listener *listener;
+    char peer[64]; /* for the log: address, or the uid and pid behind a unix socket */
+    struct arena arena;
+    struct conn_request request;
+
+    struct upstream *upstream;
+    size_t upstream_head_seen;
+    struct relay up;
+    struct relay down;
+
+    struct slice reply; /* what is left of our own answer; in the arena or static */
+    enum conn_state after_reply;
+    uint64_t lingered; /* bytes read and thrown away since */
+};
+
+/* Takes over an accepted, non-blocking socket; on failure it is closed. 0 or -1. */
+int conn_open(struct worker *worker, int fd, const struct config_listener *listener,
+              const char *peer);
+
+/* Runs it as far as it gets. It may be gone afterwards. */
+void conn_run(struct conn *conn);
+
+/* Its deadline has expired. */
+void conn_expired(struct conn *conn);
+
+/* The worker drains: an idle connection closes now, others after their exchange. */
+void conn_drain(struct conn *conn);
+
+/* Closes it at once, whatever it does. */
+void conn_abort(struct conn *conn, const char *outcome);
+
+/* --- between conn.c, exchange.c and reply.c ------------------------------------------------------ */
+
+/* conn.c: the exchange is over; `keep`: the client's connection may serve another request. */
+enum progress conn_finish(struct conn *conn, bool keep);
+/* conn.c: the connection is of no more use; `outcome` for the log. */
+enum progress conn_fail(struct conn *conn, const char *outcome);
+
+/* exchange.c: an approved request goes to the engine. `body` bytes at the front of conn->in are its
+ * judged body; with `framing` the rest follows as it comes. */
+enum progress exchange_begin(struct conn *conn, size_t body, struct framing framing);
+enum progress exchange_connect(struct conn *conn);
+enum progress exchange_run(struct conn *conn);
+enum progress exchange_tunnel(struct conn *conn);
+/* Lets go of the engine's connection, keeping it for others where `reusable`. */
+void exchange_end(struct conn *conn, bool reusable);
+
+/* reply.c: answers with {"message": …} and `status`. `rule` (may be NULL) follows the message in
+ * parentheses. Without `keep` the connection closes afterwards. */
+enum progress reply_refusal(struct conn *conn, unsigned status, const char *message,
+                            const char *rule, bool keep);
+/* The same for a fault of the engine or of ours: without the refusals' prefix. */
+__attribute__((format(printf, 3, 4))) enum progress reply_fault(struct conn *conn, unsigned status,
+                                                                const char *format, ...);
+/* Writes 100 Continue, then goes on in `next`. */
+enum progress reply_continue(struct conn *conn, enum conn_state next);
+enum progress reply_run(struct conn *conn);
+
+#endif

@@ -1,0 +1,61 @@
+/* The options, a row each: parsing, --help, --check-config and error messages all read this. */
+#ifndef DIND_PROXY_PROXY_OPTION_TABLE_H
+#define DIND_PROXY_PROXY_OPTION_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/error.h"
+#include "proxy/options.h"
+
+struct option;
+
+struct option_kind {
+    bool repeatable; /* in the environment: separated by commas */
+    /* Stores the value. The error says what is wrong with it, not where it stands. */
+    int (*parse)(const struct option *option, const char *value, struct options *options,
+                 struct error *error);
+    /* Writes value number `index` as the command line would take it; false if there is none. */
+    bool (*format)(const struct option *option, const struct options *options, size_t index,
+                   char *text, size_t size);
+};
+
+struct option_choice {
+    const char *word;
+    int value;
+};
+
+struct option {
+    const char *heading;     /* begins a part of --help */
+    const char *flag;        /* the name, with its dashes */
+    const char *environment; /* the variable */
+    const char *argument;    /* what --help calls the value; NULL: a switch */
+    const struct option_kind *kind;
+    size_t field;         /* offset in struct config */
+    const char *fallback; /* the default, as on the command line; NULL: none */
+    const char *note;     /* how --help puts the default where `fallback` does not say it */
+    const char *help;
+    uint64_t minimum, maximum;           /* of numbers, in bytes, milliseconds or pieces */
+    const struct option_choice *choices; /* ends with a NULL word; the first of a value names it */
+};
+
+extern const struct option option_table[];
+extern const size_t option_count;
+
+struct option_command {
+    const char *name; /* "--check-config", "explain" */
+    const char *arguments;
+    enum command command;
+    size_t minimum, maximum; /* arguments */
+    const char *help;
+};
+
+extern const struct option_command option_commands[];
+extern const size_t option_command_count;
+
+/* The option or command that `text` (with its dashes) was probably meant to be, NULL if none is
+ * near. As it stands in the tables. */
+const char *option_suggest(const char *text);
+
+#endif

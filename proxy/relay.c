@@ -1,0 +1,218 @@
+#include "proxy/relay.h"
+
+enum {
+    /* One connection's turn: enough to fill the pipes, little enough that others get theirs. */
+    TURN_BYTES = 1024 * 1024,
+    TURN_STEPS = 256,
+    /* Chunk size lines are looked at in pieces of this many bytes. */
+    PEEK_SIZE = 64,
+    /* Below this, a message is not worth a pipe. */
+    BULKY_BYTES = BUFFER_SIZE,
+};
+
+enum step {
+    STEP_MOVED,   /* something moved: go on */
+    STEP_NOTHING, /* nothing to do here: try the next kind of step */
+    STEP_WAIT,
+    STEP_EOF,
+    STEP_READ_ERROR,
+    STEP_WRITE_ERROR,
+};
+
+static enum step step_from_write(enum stream_status status) {
+    return status == STREAM_OK ? STEP_MOVED : status == STREAM_WAIT ? STEP_WAIT : STEP_WRITE_ERROR;
+}
+
+static enum step step_from_read(enum stream_status status, const struct relay *relay) {
+    switch (status) {
+    case STREAM_OK:
+        return STEP_MOVED;
+    case STREAM_WAIT:
+        return STEP_WAIT;
+    case STREAM_EOF:
+        return STEP_EOF;
+    case STREAM_TRUNCATED:
+        /* Where the framing tells the end, it is the framing that finds the message cut. Where only
+         * the stream's end does, an unannounced one may be an attacker's (RFC 8446 section 6.1). */
+        return relay->framing.kind == FRAMING_UNTIL_CLOSE ? STEP_READ_ERROR : STEP_EOF;
+    case STREAM_ERROR:
+        break;
+    }
+    return STEP_READ_ERROR;
+}
+
+/* Sends what user space holds and may send. */
+static enum step write_out(struct relay *relay, struct relay_pools *pools) {
+    size_t put = 0;
+    if (relay->first.len > 0) {
+        if (!relay->to->writable)
+            return STEP_WAIT;
+        enum step step =
+            step_from_write(stream_write(relay->to, relay->first.data, relay->first.len, &put));
+        relay->first = slice_from(relay->first, put);
+        relay->total += put;
+        return step;
+    }
+    if (relay->approved == 0)
+        return STEP_NOTHING;
+    if (!relay->to->writable)
+        return STEP_WAIT;
+    enum step step = step_from_write(
+        stream_write(relay->to, relay->in->data + relay->in->start, relay->approved, &put));
+    if (step == STEP_MOVED) {
+        relay->approved -= put;
+        relay->total += put;
+        buffer_consume(relay->in, &pools->buffers, put);
+    }
+    return step;
+}
+
+/* Sends what the pipe holds. */
+static enum step splice_out(struct relay *relay, struct relay_pools *pools) {
+    if (relay->pipe == NULL || relay->pipe->filled == 0)
+        return STEP_NOTHING;
+    if (!relay->to->writable)
+        return STEP_WAIT;
+    size_t put = 0;
+    enum step step = step_from_write(
+        stream_splice_out(relay->to, relay->pipe->read_end, relay->pipe->filled, &put));
+    if (step == STEP_MOVED) {
+        relay->pipe->filled -= put;
+        relay->total += put;
+        if (relay->pipe->filled == 0 && !relay->from->readable)
+            relay_release(relay, pools);
+    }
+    return step;
+}
+
+static bool may_splice(const struct relay *relay) {
+    return stream_can_splice(relay->from) && stream_can_splice(relay->to);
+}
+
+/* Finds out how far the message goes in the bytes that still lie in the socket. */
+static enum step look_ahead(struct relay *relay) {
+    char bytes[PEEK_SIZE];
+    size_t got = 0;
+    enum step step = step_from_read(stream_peek(relay->from, bytes, sizeof bytes, &got), relay);
+    if (step == STEP_MOVED)
+        relay->spliceable = framing_scan(&relay->framing, bytes, got, NULL, NULL);
+    return step;
+}
+
+/* Fills the pipe from the socket, as far as the message is known to go. */
+static enum step splice_in(struct relay *relay, struct relay_pools *pools) {
+    if (relay->pipe == NULL && (relay->pipe = pipe_pool_take(&pools->pipes)) == NULL) {
+        relay->bulky = false;
+        return STEP_MOVED;
+    }
+    struct pipe *pipe = relay->pipe;
+    enum step step = STEP_MOVED;
+    size_t moved = 0;
+    while (step == STEP_MOVED && pipe->filled < pipe->capacity && relay->from->readable) {
+        if (relay->spliceable == 0 && framing_blind(&relay->framing) == 0) {
+            if (relay->framing.done || relay->framing.bad)
+                break;
+            step = look_ahead(relay);
+            if (relay->spliceable == 0)
+                break;
+        }
+        uint64_t blind = framing_blind(&relay->framing);
+        uint64_t known = blind > UINT64_MAX - relay->spliceable ? blind : relay->spliceable + blind;
+        size_t room = pipe->capacity - pipe->filled;
+        size_t got = 0;
+        step = step_from_read(stream_splice_in(relay->from, pipe->write_end,
+                                               known < room ? (size_t)known : room,
+                                               pipe->filled == 0, &got),
+                              relay);
+        uint64_t looked_at = got < relay->spliceable ? got : relay->spliceable;
+        relay->spliceable -= looked_at;
+        framing_skip(&relay->framing, got - looked_at);
+        pipe->filled += got;
+        moved += got;
+    }
+    /* Small pieces that come one by one are cheaper copied. */
+    if (moved > 0 && moved < BULKY_BYTES / 4 && !relay->from->readable)
+        relay->bulky = relay->spliceable > 0;
+    if (pipe->filled > 0) {
+        /* A socket reports an error once and then looks ended: what the pipe holds goes out first. */
+        relay->failed = step == STEP_READ_ERROR;
+        return STEP_MOVED;
+    }
+    relay_release(relay, pools);
+    return step;
+}
+
+/* Reads into user space and finds out how much of it is the message's. */
+static enum step read_in(struct relay *relay, struct relay_pools *pools) {
+    if (buffer_len(relay->in) == 0) {
+        size_t got = 0;
+        size_t room = 0;
+        if (!relay->from->readable)
+            return STEP_WAIT;
+        if (!buffer_reserve(relay->in, &pools->buffers, BUFFER_SIZE))
+            return STEP_READ_ERROR;
+        char *space = buffer_space(relay->in, &room);
+        enum step step = step_from_read(stream_read(relay->from, space, room, &got), relay);
+        if (step != STEP_MOVED) {
+            buffer_release(relay->in, &pools->buffers);
+            return step;
+        }
+        buffer_added(relay->in, got);
+        relay->bulky = got == room;
+    }
+    struct slice held = buffer_slice(relay->in);
+    relay->approved = framing_scan(&relay->framing, held.data, held.len, NULL, NULL);
+    return STEP_MOVED;
+}
+
+static enum step take_in(struct relay *relay, struct relay_pools *pools) {
+    if (relay->failed)
+        return STEP_READ_ERROR;
+    bool splice = relay->spliceable > 0 ||
+                  (relay->bulky && buffer_len(relay->in) == 0 && may_splice(relay));
+    if (!splice)
+        return read_in(relay, pools);
+    if (!relay->from->readable)
+        return STEP_WAIT;
+    return splice_in(relay, pools);
+}
+
+enum relay_status relay_run(struct relay *relay, struct relay_pools *pools) {
+    uint64_t start = relay->total;
+    for (int steps = 0; steps < TURN_STEPS && relay->total - start < TURN_BYTES; steps++) {
+        enum step step = write_out(relay, pools);
+        if (step == STEP_NOTHING)
+            step = splice_out(relay, pools);
+        if (step == STEP_NOTHING) {
+            if (relay->framing.bad)
+                return RELAY_MALFORMED;
+            if (relay->framing.done && relay->spliceable == 0) {
+                relay_release(relay, pools);
+                return RELAY_DONE;
+            }
+            step = take_in(relay, pools);
+        }
+        switch (step) {
+        case STEP_MOVED:
+        case STEP_NOTHING:
+            break;
+        case STEP_WAIT:
+            return relay->from->readable && relay->to->writable ? RELAY_AGAIN : RELAY_WAIT;
+        case STEP_EOF:
+            relay_release(relay, pools);
+            return framing_ends_at_eof(&relay->framing) ? RELAY_DONE : RELAY_TRUNCATED;
+        case STEP_READ_ERROR:
+            return RELAY_READ_ERROR;
+        case STEP_WRITE_ERROR:
+            return RELAY_WRITE_ERROR;
+        }
+    }
+    return RELAY_AGAIN;
+}
+
+void relay_release(struct relay *relay, struct relay_pools *pools) {
+    if (relay->pipe == NULL)
+        return;
+    pipe_pool_give(&pools->pipes, relay->pipe);
+    relay->pipe = NULL;
+}

@@ -1,0 +1,199 @@
+#include "proxy/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proxy/acceptor.h"
+#include "proxy/engine.h"
+#include "proxy/listener.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+/* Everything that is up; taken down in the reverse order by server_stop, whatever of it is there. */
+struct server {
+    const struct config *config;
+    struct filter_policy *policy;
+    struct listener_set listeners;
+    struct shared shared;
+    struct worker *workers;
+    size_t worker_count;
+    struct acceptor acceptor;
+    bool accepting;
+    bool logging;
+    bool tls;
+};
+
+/* One connection takes up to two sockets and two pipes: the soft limit of old is soon reached. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Signals are taken by sigtimedwait in the main thread; threads inherit the mask. */
+static void block_signals(sigset_t *signals) {
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    /* splice to a closed socket raises SIGPIPE and has no flag against it. */
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGHUP, &ignore, NULL);
+}
+
+static int open_tls(struct server *server, struct error *error) {
+    const struct config *config = server->config;
+    struct tls_error reason;
+    bool serves_tls = false;
+    for (size_t i = 0; i < config->listener_count; i++)
+        serves_tls |= config->listeners[i].tls;
+    if (!serves_tls && !config->upstream_tls)
+        return 0;
+    if (tls_global_init() < 0)
+        return error_set(error, "wolfSSL cannot be initialised");
+    server->tls = true;
+    if (serves_tls) {
+        server->shared.server_tls = tls_server_context(&config->server_tls, &reason);
+        if (server->shared.server_tls == NULL)
+            return error_set(error, "%s", reason.text);
+    }
+    if (config->upstream_tls) {
+        const char *name =
+            config->upstream_name != NULL ? config->upstream_name : config->upstream.host;
+        server->shared.client_tls = tls_client_context(&config->upstream_files, name, &reason);
+        if (server->shared.client_tls == NULL)
+            return error_set(error, "%s", reason.text);
+    }
+    return 0;
+}
+
+static int start_threads(struct server *server, struct error *error) {
+    const struct config *config = server->config;
+    if (log_start() < 0)
+        return error_set(error, "cannot start the log's thread: %s", strerror(errno));
+    server->logging = true;
+    server->workers = calloc(config->workers, sizeof server->workers[0]);
+    if (server->workers == NULL)
+        return error_set(error, "out of memory");
+    for (; server->worker_count < config->workers; server->worker_count++)
+        if (worker_start(&server->workers[server->worker_count], &server->shared,
+                         (unsigned)server->worker_count) < 0)
+            return error_set(error, "cannot start a worker: %s", strerror(errno));
+    if (acceptor_start(&server->acceptor, &server->shared, server->workers, server->worker_count,
+                       &server->listeners) < 0)
+        return error_set(error, "cannot start the acceptor: %s", strerror(errno));
+    server->accepting = true;
+    return 0;
+}
+
+static int start(struct server *server, struct error *error) {
+    const struct config *config = server->config;
+    char reason[256];
+    raise_descriptor_limit();
+    server->policy = filter_policy_new(&config->filter, reason, sizeof reason);
+    if (server->policy == NULL)
+        return error_set(error, "%s", reason);
+    server->shared.policy = server->policy;
+    if (open_tls(server, error) < 0 || listener_open(config, &server->listeners, error) < 0)
+        return -1;
+    server->shared.accept_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->shared.accept_wake < 0)
+        return error_set(error, "eventfd: %s", strerror(errno));
+    server->shared.engine = engine_open(&config->upstream, error);
+    if (server->shared.engine == NULL)
+        return -1;
+    return start_threads(server, error);
+}
+
+static void order_workers(struct server *server, enum handoff_kind kind) {
+    const struct handoff order = {.kind = kind, .fd = -1};
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (size_t i = 0; i < server->worker_count; i++)
+        while (worker_handoff(&server->workers[i], &order) < 0)
+            nanosleep(&pause, NULL); /* its pipe is full of sockets: it is about to empty it */
+}
+
+/* Lets exchanges and streams end by themselves, for a while. A second signal cuts it short. */
+static void drain(struct server *server, const sigset_t *signals) {
+    uint64_t end = deadline_now() + server->config->drain_timeout;
+    const struct timespec tick = {.tv_nsec = 20 * 1000000};
+    order_workers(server, HANDOFF_DRAIN);
+    while (atomic_load(&server->shared.connections) > 0 && deadline_now() < end)
+        if (sigtimedwait(signals, NULL, &tick) > 0)
+            break;
+}
+
+static void stop(struct server *server) {
+    if (server->accepting)
+        acceptor_stop(&server->acceptor);
+    order_workers(server, HANDOFF_STOP);
+    for (size_t i = 0; i < server->worker_count; i++)
+        worker_join(&server->workers[i]);
+    free(server->workers);
+    if (server->logging)
+        log_stop();
+    listener_close(&server->listeners);
+    if (server->shared.accept_wake >= 0)
+        close(server->shared.accept_wake);
+    tls_context_free(server->shared.server_tls);
+    tls_context_free(server->shared.client_tls);
+    filter_policy_free(server->policy);
+    if (server->tls)
+        tls_global_cleanup();
+}
+
+static void announce(const struct server *server) {
+    char text[300];
+    for (size_t i = 0; i < server->config->listener_count; i++) {
+        const struct config_listener *listener = &server->config->listeners[i];
+        struct log_record record;
+        log_begin(&record, LOG_INFO, "listening");
+        log_string(&record, "address", address_format(&listener->address, text, sizeof text));
+        log_string(&record, "tls", listener->tls ? "on" : "off");
+        log_end(&record);
+    }
+    struct log_record record;
+    log_begin(&record, LOG_INFO, "started");
+    log_string(&record, "version", DIND_PROXY_VERSION);
+    log_string(&record, "engine",
+               address_format(&server->config->upstream, text, sizeof text));
+    log_string(&record, "engine_tls", server->config->upstream_tls ? "on" : "off");
+    log_number(&record, "workers", server->worker_count);
+    log_end(&record);
+}
+
+int server_run(const struct config *config, struct error *error) {
+    struct server server = {.config = config,
+                            .shared = {.config = config, .accept_wake = -1}};
+    sigset_t signals;
+    log_configure((enum log_level)config->log_level, config->log_format == CONFIG_LOG_JSON);
+    block_signals(&signals);
+    if (start(&server, error) < 0) {
+        stop(&server);
+        return -1;
+    }
+    announce(&server);
+    int signal = 0;
+    while ((signal = sigwaitinfo(&signals, NULL)) < 0 && errno == EINTR)
+        ;
+    log_message(LOG_INFO, "stopping", "%s received: draining %u connections",
+                signal == SIGINT ? "SIGINT" : "SIGTERM",
+                atomic_load(&server.shared.connections));
+    acceptor_stop(&server.acceptor);
+    server.accepting = false;
+    listener_close(&server.listeners);
+    drain(&server, &signals);
+    log_message(LOG_INFO, "stopped", "%u connections were cut",
+                atomic_load(&server.shared.connections));
+    stop(&server);
+    return 0;
+}

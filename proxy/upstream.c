@@ -1,0 +1,181 @@
+#include "proxy/upstream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/log.h"
+
+enum { POOL_MAX_IDLE = 16 }; /* a worker's share of kept connections */
+
+static _Thread_local char fault[600];
+
+static void unlink_idle(struct upstream_pool *pool, struct upstream *upstream) {
+    if (upstream->prev != NULL)
+        upstream->prev->next = upstream->next;
+    else
+        pool->idle = upstream->next;
+    if (upstream->next != NULL)
+        upstream->next->prev = upstream->prev;
+    upstream->prev = upstream->next = NULL;
+    pool->idle_count--;
+}
+
+struct upstream *upstream_take(struct upstream_pool *pool, struct conn *owner, bool fresh) {
+    struct upstream *upstream = fresh ? NULL : pool->idle;
+    if (upstream != NULL) {
+        unlink_idle(pool, upstream);
+        upstream->reused = true;
+    } else {
+        upstream = calloc(1, sizeof *upstream);
+        if (upstream == NULL)
+            return NULL;
+        upstream->watch.kind = WATCH_UPSTREAM;
+        upstream->stream.fd = -1;
+        upstream->address_count = engine_addresses(pool->engine, upstream->addresses);
+    }
+    upstream->owner = owner;
+    return upstream;
+}
+
+/* Starts connecting to the next address. 0 or -1 with errno. */
+static int start_connecting(struct upstream_pool *pool, struct upstream *upstream) {
+    const struct engine_address *address = &upstream->addresses[upstream->next_address++];
+    bool is_tcp = address->sockaddr.ss_family != AF_UNIX;
+    int fd =
+        socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    stream_open(&upstream->stream, fd, is_tcp);
+    if (is_tcp)
+        stream_tune_tcp(fd, pool->config->tcp_user_timeout);
+    if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) < 0 &&
+        errno != EINPROGRESS)
+        return -1;
+    upstream->phase = UPSTREAM_CONNECTING;
+    return watch_add(pool->epoll, fd, &upstream->watch);
+}
+
+static enum upstream_status connect_fault(int error) {
+    snprintf(fault, sizeof fault, "%s", strerror(error));
+    return UPSTREAM_FAILED;
+}
+
+static enum upstream_status finish_connecting(struct upstream_pool *pool,
+                                              struct upstream *upstream) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (!upstream->stream.writable)
+        return UPSTREAM_WAIT;
+    if (getsockopt(upstream->stream.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    if (error != 0)
+        return connect_fault(error);
+    upstream->stream.hung_up = false;
+    upstream->phase = UPSTREAM_HANDSHAKE;
+    if (pool->tls == NULL)
+        return UPSTREAM_OK;
+    struct tls_error reason;
+    upstream->stream.tls =
+        tls_session_new(pool->tls, upstream->stream.fd, &pool->resumption, &reason);
+    if (upstream->stream.tls != NULL)
+        return UPSTREAM_OK;
+    snprintf(fault, sizeof fault, "%s", reason.text);
+    return UPSTREAM_FAILED;
+}
+
+/* One step of one phase. OK: the next phase is reached. */
+static enum upstream_status connect_step(struct upstream_pool *pool, struct upstream *upstream) {
+    switch (upstream->phase) {
+    case UPSTREAM_NEW:
+        return start_connecting(pool, upstream) == 0 ? UPSTREAM_OK : connect_fault(errno);
+    case UPSTREAM_CONNECTING:
+        return finish_connecting(pool, upstream);
+    case UPSTREAM_HANDSHAKE:
+        switch (stream_handshake(&upstream->stream)) {
+        case STREAM_OK:
+            upstream->phase = UPSTREAM_READY;
+            return UPSTREAM_OK;
+        case STREAM_WAIT:
+            return UPSTREAM_WAIT;
+        default:
+            snprintf(fault, sizeof fault, "%s", stream_error_text());
+            return UPSTREAM_FAILED;
+        }
+    case UPSTREAM_READY:
+        break;
+    }
+    return UPSTREAM_OK;
+}
+
+enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstream *upstream,
+                                      const char **why) {
+    *why = fault;
+    if (upstream->address_count == 0 && upstream->phase == UPSTREAM_NEW) {
+        snprintf(fault, sizeof fault, "its name does not resolve");
+        engine_refresh(pool->engine);
+        return UPSTREAM_FAILED;
+    }
+    while (upstream->phase != UPSTREAM_READY) {
+        enum upstream_status status = connect_step(pool, upstream);
+        if (status == UPSTREAM_WAIT)
+            return status;
+        if (status == UPSTREAM_OK)
+            continue;
+        stream_close(&upstream->stream, false);
+        upstream->phase = UPSTREAM_NEW;
+        if (upstream->next_address >= upstream->address_count) {
+            engine_refresh(pool->engine);
+            return UPSTREAM_FAILED;
+        }
+    }
+    return UPSTREAM_OK;
+}
+
+void upstream_drop(struct upstream_pool *pool, struct upstream *upstream) {
+    stream_close(&upstream->stream, true);
+    buffer_release(&upstream->in, &pool->pools->buffers);
+    upstream->owner = NULL;
+    upstream->watch.dead = 1;
+    upstream->watch.next_dead = *pool->graveyard;
+    *pool->graveyard = &upstream->watch;
+}
+
+void upstream_give(struct upstream_pool *pool, struct upstream *upstream) {
+    if (pool->idle_count >= POOL_MAX_IDLE || buffer_len(&upstream->in) > 0 ||
+        upstream->stream.read_ended || upstream->stream.hung_up) {
+        upstream_drop(pool, upstream);
+        return;
+    }
+    upstream->owner = NULL;
+    upstream->prev = NULL;
+    upstream->next = pool->idle;
+    if (pool->idle != NULL)
+        pool->idle->prev = upstream;
+    pool->idle = upstream;
+    pool->idle_count++;
+    if (upstream->stream.readable)
+        upstream_idle_event(pool, upstream);
+}
+
+void upstream_idle_event(struct upstream_pool *pool, struct upstream *upstream) {
+    char byte;
+    size_t got;
+    /* A byte that nobody asked for would be taken for the next answer's beginning. */
+    if (stream_read(&upstream->stream, &byte, 1, &got) == STREAM_WAIT && !upstream->stream.hung_up)
+        return;
+    unlink_idle(pool, upstream);
+    upstream_drop(pool, upstream);
+}
+
+void upstream_pool_clear(struct upstream_pool *pool) {
+    while (pool->idle != NULL) {
+        struct upstream *upstream = pool->idle;
+        unlink_idle(pool, upstream);
+        upstream_drop(pool, upstream);
+    }
+    tls_resumption_clear(&pool->resumption);
+}

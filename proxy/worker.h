@@ -1,0 +1,78 @@
+/* A worker: one thread, one epoll, its own connections to clients and to the engine. */
+#ifndef DIND_PROXY_PROXY_WORKER_H
+#define DIND_PROXY_PROXY_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "filter/filter.h"
+#include "proxy/config.h"
+#include "proxy/conn.h"
+#include "proxy/deadline.h"
+#include "proxy/relay.h"
+#include "proxy/upstream.h"
+#include "tls/tls.h"
+
+/* What the threads share. Unchanging but for the atomics. */
+struct shared {
+    const struct config *config;
+    const struct filter_policy *policy;
+    struct tls_context *server_tls; /* NULL when no listener has TLS */
+    struct tls_context *client_tls; /* NULL when the engine's hop is plain */
+    struct engine *engine;
+    _Atomic unsigned connections; /* open client connections */
+    _Atomic bool accept_paused;   /* the acceptor waits for one to close */
+    int accept_wake;              /* eventfd that tells it so */
+};
+
+struct worker {
+    struct watch watch; /* of the handoff pipe */
+    struct shared *shared;
+    unsigned index;
+    pthread_t thread;
+    int epoll;
+    int handoff_read;
+    int handoff_write;
+    uint64_t now; /* milliseconds, at the start of this turn */
+    struct relay_pools pools;
+    struct upstream_pool upstreams;
+    struct deadline_queue deadlines;
+    struct conn *conns;
+    struct conn *ready; /* to be run in this turn or the next */
+    struct conn **ready_end;
+    struct watch *graveyard;
+    uint64_t next_sweep;
+    bool draining;
+    bool stopping;
+};
+
+/* Orders that come through the handoff pipe; each is one atomic write (pipe(7): PIPE_BUF). */
+enum handoff_kind { HANDOFF_SOCKET, HANDOFF_DRAIN, HANDOFF_STOP };
+
+struct handoff {
+    enum handoff_kind kind;
+    int fd;
+    const struct config_listener *listener;
+    char peer[64];
+};
+
+/* Makes one and starts its thread. 0, or -1 with errno. */
+int worker_start(struct worker *worker, struct shared *shared, unsigned index);
+
+/* Any thread: hands it an order. 0, or -1 when its pipe is full. */
+int worker_handoff(struct worker *worker, const struct handoff *handoff);
+
+/* Waits for its thread, which ends after HANDOFF_STOP, or after HANDOFF_DRAIN once its last
+ * connection has closed; then frees what it had. */
+void worker_join(struct worker *worker);
+
+/* Its own thread: puts a connection on the list of those to run. */
+void worker_enqueue(struct worker *worker, struct conn *conn);
+
+/* Its own thread: the connection count went down; wakes the acceptor if it waits for that. */
+void worker_connection_closed(struct worker *worker);
+
+#endif

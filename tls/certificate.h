@@ -1,0 +1,28 @@
+/* What we read from a certificate ourselves: its name, its dates, and for whom it speaks. */
+#ifndef DIND_PROXY_TLS_CERTIFICATE_H
+#define DIND_PROXY_TLS_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+/* Longer common names are cut; X.520 allows 64 characters. */
+enum { TLS_COMMON_NAME_MAX = 255 };
+
+struct tls_certificate_facts {
+    char common_name[TLS_COMMON_NAME_MAX + 1]; /* empty: none */
+    time_t not_before;
+    time_t not_after;
+    bool name_matches; /* of the `server_name` asked for; true when that was NULL */
+};
+
+/* Decodes a DER certificate without verifying it. A NUL within the common name makes it malformed:
+ * such a name reads differently to different programs. 0, or wolfSSL's (negative) error code. */
+int tls_certificate_read(const unsigned char *der, size_t len, const char *server_name,
+                         struct tls_certificate_facts *facts);
+
+/* The same of the first certificate in PEM text. */
+int tls_certificate_read_pem(const unsigned char *pem, size_t len,
+                             struct tls_certificate_facts *facts);
+
+#endif

@@ -1,0 +1,23 @@
+# shellcheck shell=bash disable=SC2034  # the variables are read by the files that source this one
+# What is built, and the hashes that make it so. A Debian revision newer than the one named here,
+# of the same upstream version, is a security update and is accepted: apt has authenticated it.
+
+# The release of Debian that has them all, whatever release this machine runs.
+PIN_SUITE=trixie
+
+# The last series of wolfSSL under GPL-2-or-later that Debian keeps patched.
+PIN_WOLFSSL_VERSION=5.7.2
+PIN_WOLFSSL_REVISION=5.7.2-0.1+deb13u2
+PIN_WOLFSSL_SHA256=0f2ed82e345b833242705bbc4b08a2a2037a33f7bf9c610efae6464f6b10e305
+
+PIN_CJSON_VERSION=1.7.18
+PIN_CJSON_REVISION=1.7.18-3.1+deb13u1
+PIN_CJSON_SHA256=3aa806844a03442c00769b83e99970be70fbef03735ff898f4811dd03b9f5ee5
+
+# llhttp is generated C. Debian's binary package holds a static library that needs the C library's
+# memset, fprintf and abort alone, so it links with any C library of the architecture.
+PIN_LLHTTP_VERSION=9.2.1
+PIN_LLHTTP_REVISION='9.2.1~7.3.0+dfsg1+~cs24.12.11-1'
+declare -A PIN_LLHTTP_SHA256=(
+    [amd64]=c018069b22f5d53ac630bdc360d6c8bc7df78626cfb22276cbfb280aa64ac4b6
+)

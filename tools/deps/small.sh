@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# cJSON and llhttp: a file or three of C each.
+#
+# needs: run, DEPS_CC, DEPS_CFLAGS (tools/build-deps).
+
+# Compiles the C files $3… into the static library $2 with the include folder $1.
+static_library() {
+    local include=$1 library=$2 source object
+    shift 2
+    local -a objects=()
+    for source in "$@"; do
+        object=${source%.c}.o
+        # DEPS_CFLAGS is a list of words.
+        # shellcheck disable=SC2086
+        run $DEPS_CC $DEPS_CFLAGS -I"$include" "-ffile-prefix-map=${source%/*}=." -c "$source" -o "$object"
+        objects+=("$object")
+    done
+    run ar rcsD "$library" "${objects[@]}"
+}
+
+# Tree $1, installed in $2.
+cjson_build() {
+    mkdir -p "$2/include/cjson" "$2/lib"
+    cp "$1/cJSON.h" "$2/include/cjson/"
+    static_library "$1" "$2/lib/libcjson.a" "$1/cJSON.c"
+}
+
+# Upstream's release tree $1 (generated C), installed in $2.
+llhttp_build() {
+    mkdir -p "$2/include" "$2/lib"
+    cp "$1/include/llhttp.h" "$2/include/"
+    static_library "$1/include" "$2/lib/libllhttp.a" "$1"/src/{api,http,llhttp}.c
+}
+
+# Debian's binary package $1, installed in $2.
+llhttp_unpack() {
+    local tree=$2/llhttp-package
+    mkdir -p "$tree" "$2/include" "$2/lib"
+    run dpkg-deb -x "$1" "$tree"
+    cp "$tree/usr/include/llhttp.h" "$2/include/"
+    cp "$tree"/usr/lib/*/libllhttp.a "$2/lib/"
+    rm -rf "$tree"
+}
