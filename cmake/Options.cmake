@@ -74,6 +74,8 @@ if(DIND_PROXY_HARDENING)
         -Wl,-z,noexecstack
         -Wl,-z,separate-code
         -Wl,--as-needed
+        # The libraries hold far more than is called.
+        -Wl,--gc-sections
     )
 endif()
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "filter/quote.h"
+#include "filter/split.h"
 
 /* Never bound, nor anything below, nor what holds them, even inside an opened tree: what runs the
  * engine, what it keeps, and what the kernel shows of itself. */
@@ -44,15 +45,6 @@ static bool is_within(struct slice path, struct slice folder) {
            (path.len == folder.len || path.data[folder.len] == '/');
 }
 
-/* Takes the first element and the slash after it off `*rest`. The element may be empty. */
-static struct slice next_element(struct slice *rest) {
-    const char *slash = rest->len > 0 ? memchr(rest->data, '/', rest->len) : NULL;
-    size_t len = slash != NULL ? (size_t)(slash - rest->data) : rest->len;
-    struct slice element = slice_first(*rest, len);
-    *rest = slice_from(*rest, slash != NULL ? len + 1 : len);
-    return element;
-}
-
 struct slice bind_clean(struct slice path, struct arena *arena) {
     char *out = arena_alloc(arena, path.len + 2);
     if (out == NULL)
@@ -64,9 +56,9 @@ struct slice bind_clean(struct slice path, struct arena *arena) {
         out[used++] = '/';
     size_t floor = used; /* what ".." cannot remove: the root, or leading ".." elements */
 
-    struct slice rest = path;
-    while (rest.len > 0) {
-        struct slice element = next_element(&rest);
+    struct splitter splitter = split_start(path, '/');
+    struct slice element;
+    while (split_next(&splitter, &element)) {
         if (element.len == 0 || slice_equal(element, SLICE(".")))
             continue;
         if (slice_equal(element, SLICE(".."))) {
@@ -94,9 +86,9 @@ struct slice bind_clean(struct slice path, struct arena *arena) {
 }
 
 enum bind_danger bind_path_danger(struct slice clean) {
-    struct slice rest = clean;
-    while (rest.len > 0) {
-        struct slice element = next_element(&rest);
+    struct splitter splitter = split_start(clean, '/');
+    struct slice element;
+    while (split_next(&splitter, &element)) {
         for (size_t i = 0; i < sizeof socket_names / sizeof socket_names[0]; i++)
             if (slice_equal(element, socket_names[i]))
                 return BIND_DOCKER_SOCKET;

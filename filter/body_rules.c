@@ -41,7 +41,7 @@ static struct body_finding judge_object(const struct filter_policy *policy,
         return bad_json(arena, &error);
     const struct field_context context = {.policy = policy, .arena = arena};
     struct body_finding finding = fields_judge(&context, table, object);
-    cJSON_Delete(object);
+    json_free(object);
     return finding;
 }
 

@@ -1,5 +1,7 @@
 #include "filter/create_judges.h"
 
+#include <cjson/cJSON.h>
+
 #include "filter/capabilities.h"
 #include "filter/quote.h"
 #include "filter/sysctls.h"

@@ -1,5 +1,7 @@
 #include "filter/fields.h"
 
+#include <cjson/cJSON.h>
+
 #include "filter/policy.h"
 #include "filter/quote.h"
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <cjson/cJSON.h>
+
 cJSON *json_parse_object(struct slice text, struct json_error *error) {
     if (!json_check_object(text, error))
         return NULL;
@@ -13,6 +15,10 @@ cJSON *json_parse_object(struct slice text, struct json_error *error) {
         return NULL;
     }
     return object;
+}
+
+void json_free(cJSON *object) {
+    cJSON_Delete(object);
 }
 
 /* One folded byte or character of `key`; `*len` is how many bytes it took. */

@@ -10,14 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <cjson/cJSON.h>
-
 #include "filter/arena.h"
 #include "filter/slice.h"
 
+/* As cJSON.h says; who only passes trees on need not see it. */
+typedef struct cJSON cJSON;
+
 enum {
     JSON_MAX_DEPTH = 64,     /* nested objects and lists; real bodies need 7 */
-    JSON_MAX_VALUES = 65536, /* bounds the tree: a cJSON node is some 30 times its text's size */
+    JSON_MAX_VALUES = 16384, /* bounds the tree: a cJSON node is some 30 times its text's size */
     JSON_MAX_NUMBER = 63,    /* bytes of a number; cJSON reads no longer ones */
 };
 
@@ -33,9 +34,12 @@ struct json_error {
  * doubles. Takes time linear in the text and no memory. */
 bool json_check_object(struct slice text, struct json_error *error);
 
-/* Checks as above, then parses. The caller frees with cJSON_Delete. NULL with `error` filled when
+/* Checks as above, then parses. The caller frees with json_free. NULL with `error` filled when
  * the check or cJSON fails, the latter also when memory is out. */
 cJSON *json_parse_object(struct slice text, struct json_error *error);
+
+/* Frees a tree. NULL is allowed. */
+void json_free(cJSON *object);
 
 /* Whether `key` selects the struct field `name` in Go: equal under simple Unicode case folding,
  * which for the all-ASCII names of the Docker API means ASCII case, U+017F for s, U+212A for k

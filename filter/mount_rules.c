@@ -1,8 +1,11 @@
 #include "filter/mount_rules.h"
 
+#include <cjson/cJSON.h>
+
 #include "filter/bind.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
+#include "filter/split.h"
 #include "filter/volume_rules.h"
 
 static struct body_finding judge_source(const struct field_context *context, const char *rule,
@@ -38,15 +41,16 @@ static bool bind_options_are_harmless(struct slice options) {
         SLICE("private"), SLICE("rprivate"),  SLICE("nocopy"), SLICE("consistent"),
         SLICE("cached"),  SLICE("delegated"),
     };
-    while (options.len > 0) {
-        const char *comma = memchr(options.data, ',', options.len);
-        size_t len = comma != NULL ? (size_t)(comma - options.data) : options.len;
+    if (options.len == 0)
+        return true;
+    struct splitter splitter = split_start(options, ',');
+    struct slice option;
+    while (split_next(&splitter, &option)) {
         bool known = false;
         for (size_t i = 0; i < FIELD_COUNT(allowed) && !known; i++)
-            known = slice_equal(slice_first(options, len), allowed[i]);
+            known = slice_equal(option, allowed[i]);
         if (!known)
             return false;
-        options = slice_from(options, comma != NULL ? len + 1 : len);
     }
     return true;
 }
@@ -55,21 +59,15 @@ static struct body_finding judge_bind(const struct field_context *context,
                                       const struct field *field, struct slice bind) {
     struct slice parts[3];
     size_t count = 0;
-    struct slice rest = bind;
-    for (;;) {
-        const char *colon = rest.len > 0 ? memchr(rest.data, ':', rest.len) : NULL;
-        size_t len = colon != NULL ? (size_t)(colon - rest.data) : rest.len;
-        if (count == FIELD_COUNT(parts))
-            return finding_bad_request("create.bind-form",
-                                       arena_printf(context->arena,
-                                                    "the bind %s has too many parts; write "
-                                                    "source:target:options",
-                                                    quote(context->arena, bind)));
-        parts[count++] = slice_first(rest, len);
-        if (colon == NULL)
-            break;
-        rest = slice_from(rest, len + 1);
-    }
+    struct splitter splitter = split_start(bind, ':');
+    while (count < FIELD_COUNT(parts) && split_next(&splitter, &parts[count]))
+        count++;
+    if (!splitter.ended)
+        return finding_bad_request("create.bind-form",
+                                   arena_printf(context->arena,
+                                                "the bind %s has too many parts; write "
+                                                "source:target:options",
+                                                quote(context->arena, bind)));
     if (parts[0].len == 0)
         return finding_bad_request("create.bind-form",
                                    "a bind has no source; write source:target:options");

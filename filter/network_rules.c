@@ -1,6 +1,9 @@
 #include "filter/network_rules.h"
 
+#include <cjson/cJSON.h>
+
 #include "filter/quote.h"
+#include "filter/split.h"
 #include "filter/sysctls.h"
 
 static const char no_host_network[] =
@@ -16,14 +19,14 @@ struct body_finding network_judge_mode(const struct field_context *context,
 
 /* "net.ipv4.conf.IFNAME.forwarding=1,…": all must stay in the container's network namespace. */
 static bool endpoint_sysctls_are_harmless(struct slice list) {
-    while (list.len > 0) {
-        const char *comma = memchr(list.data, ',', list.len);
-        size_t len = comma != NULL ? (size_t)(comma - list.data) : list.len;
-        struct slice entry = slice_first(list, len);
-        const char *equals = len > 0 ? memchr(entry.data, '=', len) : NULL;
-        if (equals == NULL || !sysctl_is_network(slice_first(entry, (size_t)(equals - entry.data))))
+    struct splitter splitter = split_start(list, ',');
+    struct slice entry;
+    while (split_next(&splitter, &entry)) {
+        struct splitter sides = split_start(entry, '=');
+        struct slice name;
+        (void)split_next(&sides, &name);
+        if (sides.ended || !sysctl_is_network(name))
             return false;
-        list = slice_from(list, comma != NULL ? len + 1 : len);
     }
     return true;
 }

@@ -2,15 +2,17 @@
 
 #include <stddef.h>
 
+#include "filter/split.h"
+
 static bool is_word_character(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-bool tmpfs_value_is_plain(struct slice s) {
-    for (size_t i = 0; i < s.len; i++)
-        if (!is_word_character(s.data[i]) && s.data[i] != '%')
+bool tmpfs_value_is_plain(struct slice value) {
+    for (size_t i = 0; i < value.len; i++)
+        if (!is_word_character(value.data[i]) && value.data[i] != '%')
             return false;
-    return s.len > 0;
+    return value.len > 0;
 }
 
 static bool option_is_harmless(struct slice option) {
@@ -34,14 +36,12 @@ static bool option_is_harmless(struct slice option) {
 }
 
 bool tmpfs_options_are_harmless(struct slice options) {
-    while (options.len > 0) {
-        const char *comma = memchr(options.data, ',', options.len);
-        size_t len = comma != NULL ? (size_t)(comma - options.data) : options.len;
-        if (!option_is_harmless(slice_first(options, len)))
+    if (options.len == 0)
+        return true;
+    struct splitter splitter = split_start(options, ',');
+    struct slice option;
+    while (split_next(&splitter, &option))
+        if (!option_is_harmless(option))
             return false;
-        if (comma != NULL && len + 1 == options.len) /* an empty last option */
-            return false;
-        options = slice_from(options, comma != NULL ? len + 1 : len);
-    }
     return true;
 }

@@ -1,5 +1,7 @@
 #include "filter/volume_rules.h"
 
+#include <cjson/cJSON.h>
+
 #include "filter/tmpfs.h"
 
 const char *const volume_drivers[] = {"", "local", NULL};

@@ -12,8 +12,11 @@
 
 enum {
     ACCEPT_BATCH = 64,
-    /* How long accepting rests when descriptors or memory are out and no connection of ours closes. */
+    /* How long accepting rests when descriptors or memory are out and no connection of ours closes.
+     */
     PAUSE_MS = 250,
+    /* One shortage is one event to whoever reads the log, however often accepting pauses in it. */
+    WARNING_MS = 10000,
 };
 
 static void describe_unix(int fd, char *text, size_t size) {
@@ -57,14 +60,18 @@ static int watch_listeners(struct acceptor *acceptor, bool watch) {
 static void pause_accepting(struct acceptor *acceptor, const char *why) {
     if (acceptor->paused)
         return;
-    log_message(LOG_WARNING, "accept", "accepting pauses: %s", why);
+    uint64_t now = deadline_now();
+    if (acceptor->warned_at == 0 || now - acceptor->warned_at >= WARNING_MS) {
+        log_message(LOG_WARNING, "accept", "accepting pauses: %s", why);
+        acceptor->warned_at = now;
+    }
     (void)watch_listeners(acceptor, false);
     atomic_store(&acceptor->shared->accept_paused, true);
 }
 
 static void resume_accepting(struct acceptor *acceptor) {
     unsigned open = atomic_load(&acceptor->shared->connections);
-    if (!acceptor->paused || open >= acceptor->shared->config->max_connections)
+    if (!acceptor->paused || open >= acceptor->shared->max_connections)
         return;
     atomic_store(&acceptor->shared->accept_paused, false);
     if (watch_listeners(acceptor, true) < 0)
@@ -88,7 +95,7 @@ static bool accept_one(struct acceptor *acceptor, const struct listener *listene
     struct shared *shared = acceptor->shared;
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
-    if (atomic_load(&shared->connections) >= shared->config->max_connections) {
+    if (atomic_load(&shared->connections) >= shared->max_connections) {
         pause_accepting(acceptor, "the limit of connections is reached");
         return false;
     }
@@ -112,8 +119,9 @@ static void *run(void *argument) {
     struct epoll_event events[LISTENER_MAX];
     (void)log_attach();
     while (!atomic_load(&acceptor->stopping)) {
-        int count = epoll_wait(acceptor->epoll, events, LISTENER_MAX,
-                               acceptor->paused ? PAUSE_MS : -1);
+        int count =
+            epoll_wait(acceptor->epoll, events, LISTENER_MAX, acceptor->paused ? PAUSE_MS : -1);
+        bool pause_over = acceptor->paused;
         for (int i = 0; i < count; i++) {
             const struct listener *listener = events[i].data.ptr;
             uint64_t wakes;
@@ -123,7 +131,8 @@ static void *run(void *argument) {
                 if (!accept_one(acceptor, listener))
                     break;
         }
-        resume_accepting(acceptor);
+        if (pause_over)
+            resume_accepting(acceptor);
     }
     return NULL;
 }

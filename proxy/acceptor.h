@@ -19,7 +19,8 @@ struct acceptor {
     int epoll;
     pthread_t thread;
     _Atomic bool stopping;
-    bool paused; /* the listeners are not watched just now */
+    uint64_t warned_at; /* milliseconds; 0: never */
+    bool paused;        /* the listeners are not watched just now */
 };
 
 /* Starts it; all it is given is borrowed until acceptor_stop. 0, or -1 with errno. */

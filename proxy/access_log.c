@@ -6,10 +6,10 @@
 /* Query parameters whose values name things and cannot hold credentials. All others (build
  * arguments, filters, URLs, …) appear by name only. */
 static const char *const shown_parameters[] = {
-    "all",   "condition", "container", "dockerfile", "follow", "force", "h",      "limit",
-    "name",  "networkmode", "platform",  "q",          "rm",     "signal", "since",  "size",
-    "stderr", "stdin",     "stdout",    "stream",     "t",      "tag",   "tail",   "until",
-    "v",     "version",   "w",
+    "all",   "condition", "container",   "dockerfile", "follow",  "force",  "h",
+    "limit", "name",      "networkmode", "platform",   "q",       "rm",     "signal",
+    "since", "size",      "stderr",      "stdin",      "stdout",  "stream", "t",
+    "tag",   "tail",      "until",       "v",          "version", "w",
 };
 
 static bool is_shown(struct slice name) {
@@ -68,8 +68,8 @@ void access_log_request(struct conn *conn) {
     if (!request->began)
         return;
     request->began = false;
-    bool refused = request->verdict.decision == FILTER_DENY ||
-                   request->verdict.decision == FILTER_BAD_REQUEST;
+    bool refused =
+        request->verdict.decision == FILTER_DENY || request->verdict.decision == FILTER_BAD_REQUEST;
     enum log_level level = refused || request->status >= 500 ? LOG_WARNING : LOG_INFO;
     if (!log_enabled(level))
         return;

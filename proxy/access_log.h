@@ -5,7 +5,8 @@
 #include "proxy/conn.h"
 
 /* Writes the line of the connection's current request, if one has begun. Refusals are warnings. Of
- * the target's query only values of parameters known to be harmless are shown; headers never are. */
+ * the target's query only values of parameters known to be harmless are shown; headers never are.
+ */
 void access_log_request(struct conn *conn);
 
 #endif

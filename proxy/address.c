@@ -75,6 +75,9 @@ static int parse_host_port(const char *url, const char *text, uint16_t default_p
         end--;
 
     bool bracketed = *text == '[';
+    const char *colon = strchr(text, ':');
+    if (!bracketed && colon != NULL && strchr(colon + 1, ':') != NULL)
+        return error_set(error, "an IPv6 address needs brackets, as in tcp://[::1]:2376");
     const char *host = bracketed ? text + 1 : text;
     const char *host_end = host;
     if (bracketed) {
@@ -104,8 +107,6 @@ static int parse_host_port(const char *url, const char *text, uint16_t default_p
         return 0;
     if (*rest == ':' && parse_port(rest + 1, end, &address->port))
         return 0;
-    if (*rest == ':' && !bracketed && memchr(rest + 1, ':', (size_t)(end - rest - 1)) != NULL)
-        return error_set(error, "an IPv6 address needs brackets, as in tcp://[::1]:2376");
     if (*rest == ':')
         return error_set(error, "\"%.200s\" needs a port from 1 to 65535", url);
     return error_set(error, "\"%.200s\" has an unexpected \"%c\" after the host", url, *rest);

@@ -17,7 +17,8 @@ struct buffer_pool {
     size_t free_count;
 };
 
-/* Bytes [start, end) of `data` are held. Zero-initialised is empty. Not thread-safe, like its pool. */
+/* Bytes [start, end) of `data` are held. Zero-initialised is empty. Not thread-safe, like its pool.
+ */
 struct buffer {
     char *data;
     size_t start;

@@ -50,7 +50,7 @@ static int tls_failure(const struct options *options, const struct hop *hop,
     const size_t fields[FILES] = {hop->key, hop->certificate, hop->authority};
     for (size_t i = 0; i < FILES; i++)
         if (paths[i] != NULL && strstr(reason->text, paths[i]) != NULL)
-            return error_set(error, "%s %s", options_name(options, fields[i]), reason->text);
+            return error_set(error, "%s: %s", options_name(options, fields[i]), reason->text);
     return error_set(error, "%s: %s", options_name(options, hop->certificate), reason->text);
 }
 
@@ -104,14 +104,14 @@ int command_validate(const struct options *options, struct error *error) {
     filter_policy_free(policy);
     if (check_tls(options, error) != 0)
         return -1;
-    struct error reason;
-    if (listener_check(&options->config, &reason) != 0)
-        return error_set(error, "%s: %s", options_name(options, FIELD(listeners)), reason.text);
+    struct error detail = {""};
+    if (listener_check(&options->config, &detail) != 0)
+        return error_set(error, "%s: %s", options_name(options, FIELD(listeners)), detail.text);
     return 0;
 }
 
 int command_check_config(const struct options *options) {
-    struct error error;
+    struct error error = {""};
     if (command_validate(options, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
     options_print(options, stdout);

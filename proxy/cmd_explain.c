@@ -98,7 +98,7 @@ static int judge(const struct options *options, const struct filter_policy *poli
 }
 
 int command_explain(const struct options *options) {
-    struct error error;
+    struct error error = {""};
     char reason[sizeof error.text] = "";
     __attribute__((cleanup(free_body))) struct body body = {0};
     __attribute__((cleanup(free_policy))) struct filter_policy *policy =

@@ -73,7 +73,7 @@ int command_healthcheck(const struct options *options) {
     const struct config *config = &options->config;
     const struct config_listener *listener = choose(config);
     struct health_probe probe = {.fd = -1};
-    struct error reason, error;
+    struct error reason = {""}, error = {""};
     char url[512];
 
     if (listener == NULL)

@@ -17,7 +17,7 @@ int command_version(void) {
 #ifdef __GLIBC__
     printf("glibc %s\n", gnu_get_libc_version());
 #else
-    printf("musl or another libc\n");
+    printf("musl libc\n"); /* the one that says nothing of itself */
 #endif
     return EXIT_STATUS_OK;
 }

@@ -10,15 +10,17 @@
 #include "proxy/worker.h"
 
 enum {
-    LINGER_BYTES = 32 * 1024 * 1024, /* how much of a refused body is read to let the answer through */
-    LINGER_TURN = 64,                /* reads a turn */
+    LINGER_BYTES =
+        32 * 1024 * 1024, /* how much of a refused body is read to let the answer through */
+    LINGER_TURN = 64,     /* reads a turn */
 };
 
 static void set_deadline(struct conn *conn, enum deadline_class class) {
     deadline_arm(&conn->worker->deadlines, &conn->deadline, class, conn->worker->now);
 }
 
-/* --- a request's beginning ------------------------------------------------------------------------ */
+/* --- a request's beginning
+ * ------------------------------------------------------------------------ */
 
 /* Forgets the last request and waits for the next. */
 static void await_request(struct conn *conn) {
@@ -52,8 +54,10 @@ static enum progress run_handshake(struct conn *conn) {
 /* What the proxy finds wrong with the HTTP of it, before the filter is asked. */
 static enum progress refuse_http(struct conn *conn, unsigned status, const char *rule,
                                  const char *message) {
-    conn->request.verdict = (struct filter_verdict){
-        .decision = FILTER_BAD_REQUEST, .rule = rule, .reason = message, .endpoint_class = "unknown"};
+    conn->request.verdict = (struct filter_verdict){.decision = FILTER_BAD_REQUEST,
+                                                    .rule = rule,
+                                                    .reason = message,
+                                                    .endpoint_class = "unknown"};
     return reply_refusal(conn, status, message, rule, false);
 }
 
@@ -77,9 +81,8 @@ static enum progress act_on(struct conn *conn, size_t body) {
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
-    conn->request.verdict =
-        filter_judge_body(conn->worker->shared->policy, &conn->request.http.judged, body,
-                          &conn->arena);
+    conn->request.verdict = filter_judge_body(conn->worker->shared->policy,
+                                              &conn->request.http.judged, body, &conn->arena);
     return act_on(conn, wire);
 }
 
@@ -164,8 +167,7 @@ static enum progress run_body(struct conn *conn) {
     size_t limit = conn->worker->shared->config->max_judged_body;
     struct slice held = buffer_slice(&conn->in);
     struct slice fresh = slice_from(held, request->judged_len);
-    request->judged_len +=
-        framing_scan(&request->judged_body, fresh.data, fresh.len, NULL, NULL);
+    request->judged_len += framing_scan(&request->judged_body, fresh.data, fresh.len, NULL, NULL);
     if (request->judged_body.bad)
         return refuse_http(conn, 400, "http.body", "the request's chunked body is malformed");
     if (!request->judged_body.done) {
@@ -187,7 +189,8 @@ static enum progress run_body(struct conn *conn) {
     return judge_body(conn, slice_of(payload, len), wire.len);
 }
 
-/* --- a request's end ------------------------------------------------------------------------------ */
+/* --- a request's end
+ * ------------------------------------------------------------------------------ */
 
 /* Reads and throws away what still comes, so that closing does not reset the connection under an
  * answer that the client has not read yet (RFC 9112 section 9.6). */
@@ -218,6 +221,13 @@ enum progress conn_finish(struct conn *conn, bool keep) {
         await_request(conn);
         return PROGRESS_NEXT;
     }
+    /* With nothing left unread, closing cannot reset the answer. A draining process does not wait
+     * for clients that would keep the connection. */
+    if (conn->worker->draining && conn->request.up_ended && buffer_len(&conn->in) == 0 &&
+        stream_end_write(&conn->client) == STREAM_OK) {
+        conn->state = CONN_CLOSED;
+        return PROGRESS_NEXT;
+    }
     set_deadline(conn, DEADLINE_LINGER);
     conn->state = CONN_LINGER;
     return PROGRESS_NEXT;
@@ -227,9 +237,10 @@ enum progress conn_fail(struct conn *conn, const char *outcome) {
     if (conn->request.outcome == NULL)
         conn->request.outcome = outcome;
     /* An answer that is cut must not look ended: a reset says so even where only the close would
-     * have told the end. */
+     * have told the end. One that is complete may still be on its way, and must not be reset. */
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    if (conn->client.is_tcp && conn->request.answered)
+    bool cut = conn->state == CONN_EXCHANGE || conn->state == CONN_TUNNEL;
+    if (conn->client.is_tcp && cut)
         (void)setsockopt(conn->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     access_log_request(conn);
     conn->state = CONN_CLOSED;
@@ -255,7 +266,8 @@ static void destroy(struct conn *conn) {
     worker_connection_closed(worker);
 }
 
-/* --- the machine ---------------------------------------------------------------------------------- */
+/* --- the machine
+ * ---------------------------------------------------------------------------------- */
 
 /* The state, what it does, and what becomes of it when its deadline expires. */
 static const struct {
@@ -266,7 +278,8 @@ static const struct {
     [CONN_HANDSHAKE] = {run_handshake, 0, "the TLS handshake took too long"},
     [CONN_HEAD] = {run_head, 408, "the request did not come in time"},
     [CONN_BODY] = {run_body, 408, "the request's body did not come in time"},
-    [CONN_CONNECT] = {exchange_connect, 504, "the Docker engine did not accept the connection in time"},
+    [CONN_CONNECT] = {exchange_connect, 504,
+                      "the Docker engine did not accept the connection in time"},
     [CONN_EXCHANGE] = {exchange_run, 0, NULL}, /* no deadline is ever armed */
     [CONN_TUNNEL] = {exchange_tunnel, 0, NULL},
     [CONN_REPLY] = {reply_run, 0, "the client does not read its answer"},

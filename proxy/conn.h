@@ -1,7 +1,7 @@
 /* One client connection: from accept to close, request after request.
  *
- * The life of a request is the table of states in conn.c; exchange.c is the part of it that talks to
- * the engine, reply.c the part that answers in its stead. */
+ * The life of a request is the table of states in conn.c; exchange.c is the part of it that talks
+ * to the engine, reply.c the part that answers in its stead. */
 #ifndef DIND_PROXY_PROXY_CONN_H
 #define DIND_PROXY_PROXY_CONN_H
 
@@ -48,19 +48,18 @@ struct conn_request {
     struct filter_verdict verdict;
     struct http_response response;
     struct framing judged_body;
-    size_t judged_len;   /* bytes of the judged body on the wire that have come */
-    bool continue_sent;  /* we said 100 Continue: the engine's own is dropped */
-    bool have_response;  /* its head was read and is valid */
-    bool answered;       /* bytes of a final answer may be with the client */
-    bool up_ended;       /* all of the request is with the engine */
-    bool down_ended;     /* tunnel: the engine has nothing more to say */
-    bool up_failed;      /* the engine does not take the rest of it */
-    bool client_ended;   /* the client half-closed and the engine is to be told */
+    size_t judged_len;  /* bytes of the judged body on the wire that have come */
+    bool continue_sent; /* we said 100 Continue: the engine's own is dropped */
+    bool have_response; /* its head was read and is valid */
+    bool up_ended;      /* all of the request is with the engine */
+    bool down_ended;    /* tunnel: the engine has nothing more to say */
+    bool up_failed;     /* the engine does not take the rest of it */
+    bool client_ended;  /* the client half-closed and the engine is to be told */
     bool retried;
-    bool began;          /* a head has begun to arrive: there is something to log */
-    unsigned interims;   /* 1xx answers so far */
-    unsigned status;     /* sent to the client, for the log */
-    uint64_t started;    /* milliseconds, when the head was complete */
+    bool began;        /* a head has begun to arrive: there is something to log */
+    unsigned interims; /* 1xx answers so far */
+    unsigned status;   /* sent to the client, for the log */
+    uint64_t started;  /* milliseconds, when the head was complete */
     uint64_t reply_bytes;
     const char *outcome; /* for the log: how it ended, static; NULL: as it should */
 };
@@ -107,7 +106,8 @@ void conn_drain(struct conn *conn);
 /* Closes it at once, whatever it does. */
 void conn_abort(struct conn *conn, const char *outcome);
 
-/* --- between conn.c, exchange.c and reply.c ------------------------------------------------------ */
+/* --- between conn.c, exchange.c and reply.c ------------------------------------------------------
+ */
 
 /* conn.c: the exchange is over; `keep`: the client's connection may serve another request. */
 enum progress conn_finish(struct conn *conn, bool keep);

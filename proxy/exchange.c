@@ -28,7 +28,8 @@ void exchange_end(struct conn *conn, bool reusable) {
     conn->upstream = NULL;
 }
 
-/* --- connecting --------------------------------------------------------------------------------- */
+/* --- connecting ---------------------------------------------------------------------------------
+ */
 
 /* Points both relays at the engine's connection. The head goes up from the very memory that was
  * judged; `body` bytes of judged body follow from the client's buffer. */
@@ -78,7 +79,8 @@ enum progress exchange_connect(struct conn *conn) {
     return PROGRESS_NEXT;
 }
 
-/* --- the response's head ------------------------------------------------------------------------- */
+/* --- the response's head -------------------------------------------------------------------------
+ */
 
 /* The engine ended or failed before it answered. A kept connection may have been closed by the
  * engine just before the request reached it: a request that changes nothing is sent once more. */
@@ -125,7 +127,6 @@ static enum progress take_response_head(struct conn *conn, size_t head_len) {
         }
     } else {
         request->status = request->response.status;
-        request->answered = true;
     }
     request->have_response = true;
     conn->down.framing = request->response.framing;
@@ -163,16 +164,17 @@ static enum progress read_response_head(struct conn *conn) {
             buffer_release(in, &pools_of(conn)->buffers);
         if (status == STREAM_WAIT)
             return stream->readable ? PROGRESS_AGAIN : PROGRESS_WAIT;
-        return no_answer(conn, status == STREAM_ERROR ? stream_error_text()
-                                                      : "it closed the connection");
+        return no_answer(conn,
+                         status == STREAM_ERROR ? stream_error_text() : "it closed the connection");
     }
 }
 
-/* --- both directions ------------------------------------------------------------------------------ */
+/* --- both directions
+ * ------------------------------------------------------------------------------ */
 
-/* The request is with the engine. What the client sends now is its next request: at most a buffer of
- * it is read, and kept. Its end of stream is passed on, as the engine ends what it does for a client
- * that has gone. */
+/* The request is with the engine. What the client sends now is its next request: at most a buffer
+ * of it is read, and kept. Its end of stream is passed on, as the engine ends what it does for a
+ * client that has gone. */
 static enum progress watch_client(struct conn *conn) {
     struct stream *client = &conn->client;
     if (client->readable && buffer_len(&conn->in) == 0 && !client->read_ended) {
@@ -280,7 +282,8 @@ enum progress exchange_run(struct conn *conn) {
     return most_urgent(up, down);
 }
 
-/* --- tunnels -------------------------------------------------------------------------------------- */
+/* --- tunnels
+ * -------------------------------------------------------------------------------------- */
 
 /* One direction of a tunnel: true while it lasts. At its end the other side is told, and only that:
  * the opposite direction goes on. */
@@ -318,8 +321,7 @@ enum progress exchange_tunnel(struct conn *conn) {
     if (!run_half(conn, &conn->down, &request->down_ended, &down))
         return conn_fail(conn, "engine failed");
     /* A side that has hung up takes no more: once what it said has been passed on, that is all. */
-    if ((request->up_ended && request->down_ended) ||
-        (request->up_ended && conn->client.hung_up) ||
+    if ((request->up_ended && request->down_ended) || (request->up_ended && conn->client.hung_up) ||
         (request->down_ended && conn->upstream->stream.hung_up)) {
         exchange_end(conn, false);
         return conn_finish(conn, false);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "filter/slice.h"
+
 enum chunk_state {
     CHUNK_SIZE,         /* first hex digit of a size line */
     CHUNK_SIZE_MORE,    /* further digits, or CR */
@@ -72,6 +74,31 @@ static bool scan_size(struct framing *framing, char c) {
     return framing->digits > 0 && expect(framing, c, '\r', CHUNK_SIZE_LF);
 }
 
+/* Fields that would mean something else to whoever merges trailers into the head (RFC 9110 section
+ * 6.5.1). */
+static bool is_forbidden_trailer(const struct framing *framing) {
+    static const char *const names[] = {
+        "authorization", "connection", "content-encoding", "content-length",    "content-type",
+        "expect",        "host",       "trailer",          "transfer-encoding", "upgrade",
+    };
+    struct slice name = slice_of(framing->name, framing->name_len);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (slice_equal_ignoring_case(name, slice_from_string(names[i])))
+            return true;
+    return false;
+}
+
+static bool scan_trailer_name(struct framing *framing, char c) {
+    if (c == ':') {
+        framing->state = CHUNK_TRAILER_TEXT;
+        return !is_forbidden_trailer(framing);
+    }
+    if (framing->name_len < FRAMING_NAME_SIZE)
+        framing->name[framing->name_len++] = c;
+    framing->state = CHUNK_TRAILER_NAME;
+    return is_token_char(c);
+}
+
 static bool scan_trailer(struct framing *framing, char c) {
     if (++framing->trailer_bytes > FRAMING_MAX_TRAILERS)
         return false;
@@ -81,14 +108,10 @@ static bool scan_trailer(struct framing *framing, char c) {
             framing->state = CHUNK_END_LF;
             return true;
         }
-        framing->state = CHUNK_TRAILER_NAME;
-        return is_token_char(c);
+        framing->name_len = 0;
+        return c != ':' && scan_trailer_name(framing, c);
     case CHUNK_TRAILER_NAME:
-        if (c == ':') {
-            framing->state = CHUNK_TRAILER_TEXT;
-            return true;
-        }
-        return is_token_char(c);
+        return scan_trailer_name(framing, c);
     default:
         if (c == '\r') {
             framing->state = CHUNK_TRAILER_LF;
@@ -169,7 +192,7 @@ uint64_t framing_blind(const struct framing *framing) {
 }
 
 void framing_skip(struct framing *framing, uint64_t count) {
-    if (framing->kind == FRAMING_UNTIL_CLOSE)
+    if (count == 0 || framing->kind == FRAMING_UNTIL_CLOSE)
         return;
     framing->left -= count;
     if (framing->left > 0)

@@ -17,7 +17,10 @@ enum framing_kind {
     FRAMING_UNTIL_CLOSE, /* to the end of the stream: some responses, and every tunnel */
 };
 
-enum { FRAMING_MAX_TRAILERS = 8192 }; /* bytes of a chunked message's trailer section */
+enum {
+    FRAMING_MAX_TRAILERS = 8192, /* bytes of a chunked message's trailer section */
+    FRAMING_NAME_SIZE = 20,      /* longer than any field that must not be a trailer */
+};
 
 struct framing {
     enum framing_kind kind;
@@ -26,7 +29,9 @@ struct framing {
     unsigned char digits;
     bool done; /* the message has ended; what follows belongs to the next one */
     bool bad;  /* malformed; nothing more may be forwarded */
-    uint32_t trailer_bytes;
+    uint16_t trailer_bytes;
+    unsigned char name_len; /* of the trailer being read; at most FRAMING_NAME_SIZE */
+    char name[FRAMING_NAME_SIZE];
 };
 
 struct framing framing_none(void);

@@ -52,8 +52,9 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
     struct head_fields *fields = fields_of(parser);
-    return fields->count == HTTP_MAX_HEADERS ? -1
-                                             : extend(&fields->headers[fields->count].value, at, len);
+    return fields->count == HTTP_MAX_HEADERS
+               ? -1
+               : extend(&fields->headers[fields->count].value, at, len);
 }
 
 static int on_header_value_complete(llhttp_t *parser) {
@@ -334,11 +335,11 @@ const char *http_reason(unsigned status) {
         unsigned status;
         const char *reason;
     } reasons[] = {
-        {400, "Bad Request"},       {403, "Forbidden"},
-        {408, "Request Timeout"},   {413, "Content Too Large"},
-        {417, "Expectation Failed"}, {431, "Request Header Fields Too Large"},
+        {400, "Bad Request"},           {403, "Forbidden"},
+        {408, "Request Timeout"},       {413, "Content Too Large"},
+        {417, "Expectation Failed"},    {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"}, {502, "Bad Gateway"},
-        {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+        {503, "Service Unavailable"},   {504, "Gateway Timeout"},
     };
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         if (reasons[i].status == status)

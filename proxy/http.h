@@ -16,8 +16,8 @@
 enum { HTTP_MAX_HEADERS = 100 };
 
 /* The length of the head at the front of `data`, its empty line included, or 0 when that has not
- * come yet. Also ends at an empty line made of a bare LF, for the parser to refuse. `*seen` is where
- * the last call on the same data stopped (0 at first), so that no byte is searched twice. */
+ * come yet. Also ends at an empty line made of a bare LF, for the parser to refuse. `*seen` is
+ * where the last call on the same data stopped (0 at first), so that no byte is searched twice. */
 size_t http_head_end(struct slice data, size_t *seen);
 
 struct http_request {
@@ -38,7 +38,7 @@ struct http_response {
     struct framing framing; /* of the body */
     bool keep_alive;        /* the engine's connection may serve another request afterwards */
     bool interim;           /* 1xx other than 101: another head follows */
-    bool hijack;            /* the engine's own hijack answer: the connection is a tunnel from here */
+    bool hijack; /* the engine's own hijack answer: the connection is a tunnel from here */
 };
 
 /* The same for the head of a response to `request`. `may_hijack` is the filter's word on whether

@@ -125,8 +125,8 @@ static int publish(const char *temporary, const char *path, struct error *error)
     /* By number, since not every libc has the function. */
     if (syscall(SYS_renameat2, AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
         return 0;
-    /* Some file systems know no RENAME_NOREPLACE. */
-    if (errno == EINVAL && rename(temporary, path) == 0)
+    /* Some file systems know no RENAME_NOREPLACE, some sandboxes no renameat2. */
+    if ((errno == EINVAL || errno == ENOSYS) && rename(temporary, path) == 0)
         return 0;
     return errno == EEXIST ? error_set(error, "%s: another process is listening there", path)
                            : error_set(error, "%s: %s", path, strerror(errno));

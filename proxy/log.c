@@ -93,7 +93,8 @@ static bool ring_flush(struct ring *ring) {
 
     uint64_t dropped = atomic_load(&ring->dropped);
     if (dropped != ring->reported) {
-        log_message(LOG_WARNING, "log", "%llu lines were dropped: standard error is not read fast enough",
+        log_message(LOG_WARNING, "log",
+                    "%llu lines were dropped: standard error is not read fast enough",
                     (unsigned long long)(dropped - ring->reported));
         ring->reported = dropped;
     }
@@ -171,7 +172,8 @@ int log_attach(void) {
     return 0;
 }
 
-/* --- records ------------------------------------------------------------------------------------ */
+/* --- records ------------------------------------------------------------------------------------
+ */
 
 enum { RECORD_END = 2 }; /* room kept for "}" and the newline */
 

@@ -22,7 +22,8 @@ void log_configure(enum log_level level, bool json);
 int log_start(void);
 void log_stop(void);
 
-/* Gives the calling thread its ring. 0, or -1 when memory is out: its lines are written directly. */
+/* Gives the calling thread its ring. 0, or -1 when memory is out: its lines are written directly.
+ */
 int log_attach(void);
 
 bool log_enabled(enum log_level level);

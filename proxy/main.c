@@ -19,7 +19,7 @@ static int open_standard_streams(void) {
 }
 
 static int run(const struct options *options) {
-    struct error error;
+    struct error error = {""};
     if (command_validate(options, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
     if (server_run(&options->config, &error) != 0)
@@ -28,7 +28,7 @@ static int run(const struct options *options) {
 }
 
 static int with_tls(const struct options *options, int (*command)(const struct options *options)) {
-    struct error error;
+    struct error error = {""};
     if (tls_global_init() != 0) {
         (void)error_set(&error, "cannot initialise the TLS library");
         return command_fail(EXIT_STATUS_FAILED, &error);
@@ -59,7 +59,7 @@ static int dispatch(const struct options *options) {
 
 int main(int argc, char *argv[]) {
     struct options options;
-    struct error error;
+    struct error error = {""};
 
     if (open_standard_streams() != 0)
         return EXIT_STATUS_FAILED;

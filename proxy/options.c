@@ -160,7 +160,7 @@ const char *option_environment(char *const environment[], const char *name) {
 /* Paths and URLs come back in the message in full, values of which only the syntax matters cut. */
 int option_apply(const struct option *option, const char *value, const char *source,
                  struct options *options, struct error *error) {
-    struct error detail;
+    struct error detail = {""};
     if (option->kind->parse(option, value, options, &detail) == 0) {
         options->sources[option - option_table] = source;
         return 0;
@@ -202,6 +202,7 @@ static int apply_list(const struct option *option, const char *list, struct opti
     char *copy = strdup(list);
     char *rest = copy, *value;
     int result = copy == NULL ? error_set(error, "out of memory") : 0;
+    options->sources[option - option_table] = option->environment;
     while (result == 0 && (value = strsep(&rest, ",")) != NULL)
         if (*value != '\0')
             result = option_apply(option, value, option->environment, options, error);

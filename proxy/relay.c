@@ -134,7 +134,8 @@ static enum step splice_in(struct relay *relay, struct relay_pools *pools) {
     if (moved > 0 && moved < BULKY_BYTES / 4 && !relay->from->readable)
         relay->bulky = relay->spliceable > 0;
     if (pipe->filled > 0) {
-        /* A socket reports an error once and then looks ended: what the pipe holds goes out first. */
+        /* A socket reports an error once and then looks ended: what the pipe holds goes out first.
+         */
         relay->failed = step == STEP_READ_ERROR;
         return STEP_MOVED;
     }
@@ -168,8 +169,8 @@ static enum step read_in(struct relay *relay, struct relay_pools *pools) {
 static enum step take_in(struct relay *relay, struct relay_pools *pools) {
     if (relay->failed)
         return STEP_READ_ERROR;
-    bool splice = relay->spliceable > 0 ||
-                  (relay->bulky && buffer_len(relay->in) == 0 && may_splice(relay));
+    bool splice =
+        relay->spliceable > 0 || (relay->bulky && buffer_len(relay->in) == 0 && may_splice(relay));
     if (!splice)
         return read_in(relay, pools);
     if (!relay->from->readable)

@@ -1,4 +1,5 @@
-/* One direction of a connection: bytes from one stream to another, as far as their framing lets them.
+/* One direction of a connection: bytes from one stream to another, as far as their framing lets
+ * them.
  *
  * What is forwarded is what was read, byte for byte. At most one buffer or one pipe of it is under
  * way at a time, so a reader that stalls stops the writer. Plain sockets are spliced once a stream
@@ -29,7 +30,7 @@ struct relay {
     struct slice first;     /* goes out before all else; memory that outlives the relay */
     size_t approved;        /* bytes at the front of `in` that may go */
     struct framing framing; /* of the message after those */
-    uint64_t spliceable;    /* bytes looked at, found to belong to the message, still in the socket */
+    uint64_t spliceable; /* bytes looked at, found to belong to the message, still in the socket */
     struct pipe *pipe;
     bool failed;    /* reading failed with bytes still in the pipe */
     bool bulky;     /* splice rather than copy */

@@ -38,25 +38,25 @@ static enum progress reply_message(struct conn *conn, unsigned status, const cha
     exchange_end(conn, false);
     bool is_head = conn->request.http.is_head;
     const char *escaped = message == NULL ? NULL : escape(&conn->arena, message);
-    char *body = escaped == NULL ? NULL : arena_printf(&conn->arena, "{\"message\":\"%s\"}", escaped);
-    char *answer =
-        body == NULL
-            ? NULL
-            : arena_printf(&conn->arena,
-                           "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
-                           "Content-Length: %zu\r\n%s\r\n%s",
-                           status, http_reason(status), strlen(body),
-                           keep ? "" : "Connection: close\r\n", is_head ? "" : body);
+    char *body =
+        escaped == NULL ? NULL : arena_printf(&conn->arena, "{\"message\":\"%s\"}", escaped);
+    char *answer = body == NULL
+                       ? NULL
+                       : arena_printf(&conn->arena,
+                                      "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
+                                      "Content-Length: %zu\r\n%s\r\n%s",
+                                      status, http_reason(status), strlen(body),
+                                      keep ? "" : "Connection: close\r\n", is_head ? "" : body);
     if (answer == NULL) {
         keep = false;
         status = 503;
     }
     conn->reply = answer == NULL ? SLICE(out_of_memory) : slice_from_string(answer);
     conn->request.status = status;
-    conn->request.answered = true;
     conn->after_reply = keep ? CONN_HEAD : CONN_LINGER;
     conn->state = CONN_REPLY;
-    /* A client that does not read its answer is not waited for longer than one that does not close. */
+    /* A client that does not read its answer is not waited for longer than one that does not close.
+     */
     deadline_arm(deadlines, &conn->deadline, DEADLINE_LINGER, conn->worker->now);
     return PROGRESS_NEXT;
 }

@@ -15,7 +15,8 @@
 #include "proxy/log.h"
 #include "proxy/worker.h"
 
-/* Everything that is up; taken down in the reverse order by server_stop, whatever of it is there. */
+/* Everything that is up; taken down in the reverse order by server_stop, whatever of it is there.
+ */
 struct server {
     const struct config *config;
     struct filter_policy *policy;
@@ -26,16 +27,28 @@ struct server {
     struct acceptor acceptor;
     bool accepting;
     bool logging;
-    bool tls;
 };
 
-/* One connection takes up to two sockets and two pipes: the soft limit of old is soon reached. */
-static void raise_descriptor_limit(void) {
+/* A connection takes two sockets. Pipes come on top, but where there are none the bytes go through
+ * user space. Accepting more clients than that would leave them without an engine connection. */
+static unsigned affordable_connections(const struct config *config) {
+    enum { OWN_DESCRIPTORS = 16, WORKER_DESCRIPTORS = 4, CONNECTION_DESCRIPTORS = 2 };
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return config->max_connections;
+    limit.rlim_cur = limit.rlim_max; /* the soft limit of old is soon reached */
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return config->max_connections;
+    rlim_t own = OWN_DESCRIPTORS + WORKER_DESCRIPTORS * (rlim_t)config->workers;
+    rlim_t affordable = limit.rlim_cur > own ? (limit.rlim_cur - own) / CONNECTION_DESCRIPTORS : 0;
+    if (affordable >= config->max_connections)
+        return config->max_connections;
+    if (affordable == 0)
+        affordable = 1;
+    log_message(LOG_WARNING, "limits",
+                "%llu open files (ulimit -n) suffice for %u connections only",
+                (unsigned long long)limit.rlim_cur, (unsigned)affordable);
+    return (unsigned)affordable;
 }
 
 /* Signals are taken by sigtimedwait in the main thread; threads inherit the mask. */
@@ -56,11 +69,6 @@ static int open_tls(struct server *server, struct error *error) {
     bool serves_tls = false;
     for (size_t i = 0; i < config->listener_count; i++)
         serves_tls |= config->listeners[i].tls;
-    if (!serves_tls && !config->upstream_tls)
-        return 0;
-    if (tls_global_init() < 0)
-        return error_set(error, "wolfSSL cannot be initialised");
-    server->tls = true;
     if (serves_tls) {
         server->shared.server_tls = tls_server_context(&config->server_tls, &reason);
         if (server->shared.server_tls == NULL)
@@ -98,7 +106,7 @@ static int start_threads(struct server *server, struct error *error) {
 static int start(struct server *server, struct error *error) {
     const struct config *config = server->config;
     char reason[256];
-    raise_descriptor_limit();
+    server->shared.max_connections = affordable_connections(config);
     server->policy = filter_policy_new(&config->filter, reason, sizeof reason);
     if (server->policy == NULL)
         return error_set(error, "%s", reason);
@@ -147,8 +155,6 @@ static void stop(struct server *server) {
     tls_context_free(server->shared.server_tls);
     tls_context_free(server->shared.client_tls);
     filter_policy_free(server->policy);
-    if (server->tls)
-        tls_global_cleanup();
 }
 
 static void announce(const struct server *server) {
@@ -164,16 +170,14 @@ static void announce(const struct server *server) {
     struct log_record record;
     log_begin(&record, LOG_INFO, "started");
     log_string(&record, "version", DIND_PROXY_VERSION);
-    log_string(&record, "engine",
-               address_format(&server->config->upstream, text, sizeof text));
+    log_string(&record, "engine", address_format(&server->config->upstream, text, sizeof text));
     log_string(&record, "engine_tls", server->config->upstream_tls ? "on" : "off");
     log_number(&record, "workers", server->worker_count);
     log_end(&record);
 }
 
 int server_run(const struct config *config, struct error *error) {
-    struct server server = {.config = config,
-                            .shared = {.config = config, .accept_wake = -1}};
+    struct server server = {.config = config, .shared = {.config = config, .accept_wake = -1}};
     sigset_t signals;
     log_configure((enum log_level)config->log_level, config->log_format == CONFIG_LOG_JSON);
     block_signals(&signals);
@@ -186,8 +190,7 @@ int server_run(const struct config *config, struct error *error) {
     while ((signal = sigwaitinfo(&signals, NULL)) < 0 && errno == EINTR)
         ;
     log_message(LOG_INFO, "stopping", "%s received: draining %u connections",
-                signal == SIGINT ? "SIGINT" : "SIGTERM",
-                atomic_load(&server.shared.connections));
+                signal == SIGINT ? "SIGINT" : "SIGTERM", atomic_load(&server.shared.connections));
     acceptor_stop(&server.acceptor);
     server.accepting = false;
     listener_close(&server.listeners);

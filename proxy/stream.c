@@ -219,8 +219,7 @@ enum stream_status stream_peek(struct stream *stream, void *buffer, size_t size,
 
 enum stream_status stream_splice_in(struct stream *stream, int pipe_end, size_t size,
                                     bool pipe_empty, size_t *got) {
-    ssize_t n =
-        splice(stream->fd, NULL, pipe_end, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t n = splice(stream->fd, NULL, pipe_end, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n < 0 && errno == EINTR)
         return STREAM_WAIT;
     if (n < 0 && would_block(errno)) {
@@ -240,8 +239,7 @@ enum stream_status stream_splice_in(struct stream *stream, int pipe_end, size_t 
 
 enum stream_status stream_splice_out(struct stream *stream, int pipe_end, size_t size,
                                      size_t *put) {
-    ssize_t n =
-        splice(pipe_end, NULL, stream->fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t n = splice(pipe_end, NULL, stream->fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n < 0 && errno == EINTR)
         return STREAM_WAIT;
     if (n < 0 && would_block(errno)) {

@@ -41,9 +41,9 @@ void stream_open(struct stream *stream, int fd, bool is_tcp);
  * of ours (tcp(7)). `user_timeout` in milliseconds is TCP_USER_TIMEOUT, 0 leaves the kernel's. */
 void stream_tune_tcp(int fd, unsigned user_timeout);
 
-/* TCP_USER_TIMEOUT also ends a connection whose peer is alive but does not read (zero window). Bytes
- * that wait unsent mean that the peer, or the path, stalls: lifts the limit then, and sets it again
- * once they are gone. To be called now and then. */
+/* TCP_USER_TIMEOUT also ends a connection whose peer is alive but does not read (zero window).
+ * Bytes that wait unsent mean that the peer, or the path, stalls: lifts the limit then, and sets it
+ * again once they are gone. To be called now and then. */
 void stream_sweep_user_timeout(struct stream *stream, unsigned user_timeout);
 
 /* Closes the socket; with `polite`, TLS says close_notify first if that does not block. */
@@ -58,7 +58,8 @@ enum stream_status stream_handshake(struct stream *stream);
 /* On STREAM_OK `*got` is at least 1. */
 enum stream_status stream_read(struct stream *stream, void *buffer, size_t size, size_t *got);
 
-/* OK, WAIT or ERROR; on OK `*put` is at least 1. After WAIT the same bytes must come first again. */
+/* OK, WAIT or ERROR; on OK `*put` is at least 1. After WAIT the same bytes must come first again.
+ */
 enum stream_status stream_write(struct stream *stream, const void *buffer, size_t size,
                                 size_t *put);
 
@@ -73,11 +74,11 @@ bool stream_can_splice(const struct stream *stream);
 enum stream_status stream_peek(struct stream *stream, void *buffer, size_t size, size_t *got);
 
 /* Moves up to `size` bytes into or out of a pipe without copying. stream_splice_in with a pipe that
- * holds bytes may say WAIT because the pipe is full: `pipe_empty` false leaves the readable flag. */
+ * holds bytes may say WAIT because the pipe is full: `pipe_empty` false leaves the readable flag.
+ */
 enum stream_status stream_splice_in(struct stream *stream, int pipe_end, size_t size,
                                     bool pipe_empty, size_t *got);
-enum stream_status stream_splice_out(struct stream *stream, int pipe_end, size_t size,
-                                     size_t *put);
+enum stream_status stream_splice_out(struct stream *stream, int pipe_end, size_t size, size_t *put);
 
 /* Why the last call on this thread that returned STREAM_ERROR did; valid until the next one. */
 const char *stream_error_text(void);

@@ -45,8 +45,7 @@ struct upstream *upstream_take(struct upstream_pool *pool, struct conn *owner, b
 static int start_connecting(struct upstream_pool *pool, struct upstream *upstream) {
     const struct engine_address *address = &upstream->addresses[upstream->next_address++];
     bool is_tcp = address->sockaddr.ss_family != AF_UNIX;
-    int fd =
-        socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     stream_open(&upstream->stream, fd, is_tcp);

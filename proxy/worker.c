@@ -145,8 +145,8 @@ static void *run(void *argument) {
     (void)log_attach();
     worker->now = deadline_now();
     while (goes_on(worker)) {
-        int wait = worker->ready != NULL ? 0
-                                         : deadline_wait(&worker->deadlines, worker->now, SWEEP_MS);
+        int wait =
+            worker->ready != NULL ? 0 : deadline_wait(&worker->deadlines, worker->now, SWEEP_MS);
         int count = epoll_wait(worker->epoll, events, EVENT_BATCH, wait);
         worker->now = deadline_now();
         for (int i = 0; i < count; i++)
@@ -230,7 +230,7 @@ int worker_start(struct worker *worker, struct shared *shared, unsigned index) {
 int worker_handoff(struct worker *worker, const struct handoff *handoff) {
     _Static_assert(sizeof(struct handoff) <= 512, "a write of it must stay below PIPE_BUF");
     return write(worker->handoff_write, handoff, sizeof *handoff) == (ssize_t)sizeof *handoff ? 0
-                                                                                               : -1;
+                                                                                              : -1;
 }
 
 void worker_join(struct worker *worker) {

@@ -23,6 +23,7 @@ struct shared {
     struct tls_context *server_tls; /* NULL when no listener has TLS */
     struct tls_context *client_tls; /* NULL when the engine's hop is plain */
     struct engine *engine;
+    unsigned max_connections;     /* as configured, or what the descriptors suffice for */
     _Atomic unsigned connections; /* open client connections */
     _Atomic bool accept_paused;   /* the acceptor waits for one to close */
     int accept_wake;              /* eventfd that tells it so */

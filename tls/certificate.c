@@ -60,6 +60,7 @@ static int read_facts(const DecodedCert *cert, const char *server_name,
         result = read_date(cert->beforeDate, cert->beforeDateLen, &facts->not_before);
     if (result == 0)
         result = read_date(cert->afterDate, cert->afterDateLen, &facts->not_after);
+    facts->is_authority = cert->isCA;
     facts->name_matches = server_name == NULL || matches_any(cert->altNames, server_name);
     return result;
 }
@@ -87,4 +88,20 @@ int tls_certificate_read_pem(const unsigned char *pem, size_t len,
         result = tls_certificate_read(der->buffer, der->length, NULL, facts);
     wc_FreeDer(&der);
     return result;
+}
+
+int tls_certificate_check_authorities(const char *pem) {
+    const char *begin = pem;
+    while ((begin = strstr(begin, "-----BEGIN ")) != NULL) {
+        struct tls_certificate_facts facts;
+        int result = tls_certificate_read_pem((const unsigned char *)begin, strlen(begin), &facts);
+        if (result == ASN_NO_PEM_HEADER && begin != pem)
+            return 0; /* what follows the last certificate is something else */
+        if (result != 0)
+            return result;
+        if (!facts.is_authority)
+            return NOT_CA_ERROR;
+        begin++;
+    }
+    return 0;
 }

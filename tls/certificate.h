@@ -13,6 +13,7 @@ struct tls_certificate_facts {
     char common_name[TLS_COMMON_NAME_MAX + 1]; /* empty: none */
     time_t not_before;
     time_t not_after;
+    bool is_authority; /* basic constraints say CA:TRUE */
     bool name_matches; /* of the `server_name` asked for; true when that was NULL */
 };
 
@@ -24,5 +25,9 @@ int tls_certificate_read(const unsigned char *der, size_t len, const char *serve
 /* The same of the first certificate in PEM text. */
 int tls_certificate_read_pem(const unsigned char *pem, size_t len,
                              struct tls_certificate_facts *facts);
+
+/* Whether every certificate of a NUL-terminated PEM bundle belongs to a CA: wolfSSL would let the
+ * owner of any other one issue certificates too. 0, or a (negative) error code. */
+int tls_certificate_check_authorities(const char *pem);
 
 #endif

@@ -87,8 +87,10 @@ static int load_authority(WOLFSSL_CTX *wolf, const char *path, struct tls_error 
     __attribute__((cleanup(tls_file_wipe))) struct tls_file file = {0};
     if (tls_file_read(path, TLS_FILE_AUTHORITY, &file, error) != 0)
         return -1;
-    int code =
-        wolfSSL_CTX_load_verify_buffer(wolf, file.data, (long)file.len, WOLFSSL_FILETYPE_PEM);
+    int code = tls_certificate_check_authorities((const char *)file.data);
+    if (code == 0)
+        code =
+            wolfSSL_CTX_load_verify_buffer(wolf, file.data, (long)file.len, WOLFSSL_FILETYPE_PEM);
     return code == WOLFSSL_SUCCESS ? 0 : refuse_file(TLS_FILE_AUTHORITY, path, code, error);
 }
 
@@ -177,8 +179,8 @@ static int set_server(struct tls_context *context) {
 }
 
 static int set_client(struct tls_context *context, const char *server_name) {
-    if (wolfSSL_CTX_UseSessionTicket(context->wolf) != WOLFSSL_SUCCESS)
-        return -1;
+    /* No tickets of TLS 1.2 (wolfSSL_CTX_UseSessionTicket): once it has offered one, wolfSSL takes
+     * a server that does not know it any more for one that breaks the protocol. */
     if (server_name == NULL)
         return 0;
     context->server_name = strdup(server_name);

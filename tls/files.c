@@ -73,6 +73,8 @@ static int check_pem(const char *path, enum tls_file_kind kind, const struct tls
     const char *name = kind_names[kind];
     if (file->len == 0)
         return tls_error_set(error, "%s %s is empty", name, path);
+    if (memchr(text, '\0', file->len) != NULL)
+        return tls_error_set(error, "%s %s is binary; PEM is wanted", name, path);
     if (kind != TLS_FILE_KEY) {
         if (strstr(text, "-----BEGIN CERTIFICATE-----") == NULL &&
             strstr(text, "-----BEGIN X509 CERTIFICATE-----") == NULL)

@@ -28,7 +28,8 @@ bool tls_name_matches_dns(const char *pattern, size_t pattern_len, const char *h
     size_t host_len = strlen(host);
     if (host_len > 0 && host[host_len - 1] == '.')
         host_len--;
-    if (host_len == 0 || pattern_len == 0 || memchr(pattern, '\0', pattern_len) != NULL)
+    if (host_len == 0 || pattern_len == 0 || memchr(pattern, '\0', pattern_len) != NULL ||
+        memchr(host, '*', host_len) != NULL)
         return false;
     if (pattern_len > 2 && pattern[0] == '*' && pattern[1] == '.') {
         const char *dot = memchr(host, '.', host_len);
@@ -40,6 +41,5 @@ bool tls_name_matches_dns(const char *pattern, size_t pattern_len, const char *h
         pattern_len--;
     }
     /* A star anywhere else is an ordinary byte, which no host name has. */
-    return memchr(host, '*', host_len) == NULL && pattern_len == host_len &&
-           strncasecmp(pattern, host, host_len) == 0;
+    return pattern_len == host_len && strncasecmp(pattern, host, host_len) == 0;
 }

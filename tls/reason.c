@@ -6,11 +6,9 @@
 #include "tls/wolf.h"
 
 int tls_error_set(struct tls_error *error, const char *format, ...) {
-    if (error == NULL)
-        return -1;
     va_list arguments;
     va_start(arguments, format);
-    if (vsnprintf(error->text, sizeof error->text, format, arguments) < 0)
+    if (error != NULL && vsnprintf(error->text, sizeof error->text, format, arguments) < 0)
         error->text[0] = '\0';
     va_end(arguments);
     return -1;
@@ -43,10 +41,13 @@ static const struct sentence code_sentences[] = {
     {ECC_KEY_SIZE_E, "its elliptic-curve key is too short"},
     {VERSION_ERROR, "it offers no protocol version this side accepts (TLS 1.2 or 1.3)"},
     {UNSUPPORTED_SUITE, "it shares no cipher suite with this side"},
+    {BAD_KEY_SHARE_DATA, "it shares no key-exchange group with this side"},
     {MATCH_SUITE_ERROR, "it shares no cipher suite or group with this side"},
     {UNKNOWN_ALPN_PROTOCOL_NAME_E, "it does not accept http/1.1 in ALPN"},
     {VERIFY_MAC_ERROR, "a record was damaged or forged"},
     {DECRYPT_ERROR, "a record was damaged or forged"},
+    {AES_GCM_AUTH_E, "a record was damaged or forged"},
+    {MAC_CMP_FAILED_E, "a record was damaged or forged"},
     {VERIFY_FINISHED_ERROR, "its handshake does not verify"},
     {VERIFY_SIGN_ERROR, "it does not hold the key of its certificate"},
     {SIG_VERIFY_E, "it does not hold the key of its certificate"},

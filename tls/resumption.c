@@ -1,6 +1,6 @@
-/* The client role's tickets. wolfSSL's sessions are shared by reference and written to by each
- * connection that holds one; here everybody gets a copy, so that a late ticket of an older
- * connection is never computed from a newer one's secret. */
+/* The client role's tickets, of TLS 1.3 only. wolfSSL's sessions are shared by reference and
+ * written to by each connection that holds one; here everybody gets a copy, so that a late ticket
+ * of an older connection is never computed from a newer one's secret. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +38,8 @@ void tls_resumption_offer(struct tls_session *session) {
 
 void tls_resumption_keep(struct tls_session *session) {
     session->has_new_ticket = false;
-    if (session->resumption == NULL || session->identity.name == NULL)
+    if (session->resumption == NULL || session->identity.name == NULL ||
+        wolfSSL_version(session->wolf) != TLS1_3_VERSION)
         return;
     WOLFSSL_SESSION *own = wolfSSL_get1_session(session->wolf);
     if (own == NULL)

@@ -111,6 +111,9 @@ static enum tls_status handshake_step(struct tls_session *session, struct tls_er
     enum tls_status flushed = flush(session, error);
     if (code != WOLFSSL_ERROR_WANT_READ && code != WOLFSSL_ERROR_WANT_WRITE) {
         tls_session_explain(session, code, error);
+        /* In case it was the ticket: the next handshake is a full one. */
+        if (session->resumption != NULL)
+            tls_resumption_clear(session->resumption);
         return TLS_FAILED;
     }
     if (transport->ended) {

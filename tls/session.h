@@ -56,7 +56,7 @@ struct tls_session {
 int tls_session_verify(int ok, WOLFSSL_X509_STORE_CTX *store);
 
 /* Fills `error` with the sentence for wolfSSL's error `code` on this session. */
-void tls_session_explain(const struct tls_session *session, int code, struct tls_error *error);
+void tls_session_explain(struct tls_session *session, int code, struct tls_error *error);
 
 /* Client role. Offers the kept ticket; keeps the session's newest one; names the peer of a resumed
  * session. */

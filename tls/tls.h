@@ -26,19 +26,22 @@ struct tls_files {
     const char *authority;   /* PEM bundle that the peer's certificate must chain to */
 };
 
-/* Server role: TLS 1.2 and 1.3, ALPN http/1.1 only, a client certificate required and verified.
- * NULL with `error` filled: unreadable or malformed file, key that does not match, key readable by
- * everybody, no certificate in the bundle. */
+/* Server role: TLS 1.2 and 1.3, ALPN http/1.1 only, a client certificate required and verified; an
+ * extended key usage in it must allow client authentication. NULL with `error` filled: unreadable
+ * or malformed file, key that does not match, is encrypted or is open to everybody, own certificate
+ * expired or not valid yet, anything but CA certificates in the bundle. */
 struct tls_context *tls_server_context(const struct tls_files *files, struct tls_error *error);
 
 /* Client role: TLS 1.2 and 1.3, offers ALPN http/1.1; the peer must chain to `authority` and, where
- * `server_name` is not NULL, be valid for that DNS name or IP address. */
+ * `server_name` is not NULL, be valid for that DNS name or IP address by its subject alternative
+ * names; its common name is not looked at (RFC 9525 section 2). */
 struct tls_context *tls_client_context(const struct tls_files *files, const char *server_name,
                                        struct tls_error *error);
+/* Sessions started from it live on. Tickets it gave out are worth nothing from then on. */
 void tls_context_free(struct tls_context *context);
 
-/* Holds the newest session ticket of one client context, so that the next handshake is short. One
- * per thread; zero-initialised is ready for use. */
+/* Holds the newest session ticket (TLS 1.3 only) of one client context, so that the next handshake
+ * is short. One per thread and context; zero-initialised is ready for use. */
 struct tls_resumption {
     void *session;
 };
@@ -64,17 +67,21 @@ enum tls_status {
     TLS_FAILED,     /* the connection is of no more use */
 };
 
-/* Drives the handshake: OK, WANT_READ, WANT_WRITE or FAILED. Never reads past it. */
+/* Drives the handshake: OK, WANT_READ, WANT_WRITE or FAILED. Never reads past it; on TLS_OK the
+ * socket has taken all that was to be sent. In TLS 1.3 a server that refuses our certificate says
+ * so only to the first tls_read. */
 enum tls_status tls_handshake(struct tls_session *session, struct tls_error *error);
 
 /* Reads up to `size` bytes; on TLS_OK `*got` is at least 1. TLS_WANT_WRITE cannot be returned once
- * the handshake is over except for post-handshake messages; treat it as such. */
+ * the handshake is over except for post-handshake messages (answers to key updates that the socket
+ * does not take); treat it as such. */
 enum tls_status tls_read(struct tls_session *session, void *buffer, size_t size, size_t *got,
                          struct tls_error *error);
 
 /* Writes up to `size` bytes; on TLS_OK `*put` is at least 1 and may be less than `size`. After
  * TLS_WANT_WRITE the caller must call again with the same bytes at the front of the buffer and at
- * least the same size (the address may differ). */
+ * least the same size (the address may differ). After TLS_FAILED because the socket takes no more,
+ * tls_read still gives what the peer had sent. */
 enum tls_status tls_write(struct tls_session *session, const void *buffer, size_t size, size_t *put,
                           struct tls_error *error);
 

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* RFC 8446 section 5.1. */
+enum { RECORD_HEADER = 5, ALERT_RECORD = 21 };
+
 static size_t backlog_size(const struct tls_transport *transport) {
     return transport->backlog_end - transport->backlog_start;
 }
@@ -43,7 +46,17 @@ int tls_transport_receive(struct tls_transport *transport, char *buffer, int siz
         transport->started = true;
         transport->first_byte = (unsigned char)buffer[0];
     }
+    if (size == RECORD_HEADER)
+        transport->record_type = got == RECORD_HEADER ? (unsigned char)buffer[0] : 0;
     return (int)got;
+}
+
+int tls_transport_plain_alert(struct tls_transport *transport) {
+    char alert[2]; /* level, description */
+    if (transport->record_type != ALERT_RECORD ||
+        tls_transport_receive(transport, alert, sizeof alert) != sizeof alert)
+        return -1;
+    return (unsigned char)alert[1];
 }
 
 /* Returns how many bytes the socket took. */
@@ -90,7 +103,7 @@ int tls_transport_send(struct tls_transport *transport, const char *bytes, int s
         transport->send_errno = ENOMEM;
         return size;
     }
-    if (kept > 0)
+    if (transport->backlog != NULL)
         memcpy(grown, transport->backlog + transport->backlog_start, kept);
     memcpy(grown + kept, bytes, left);
     drop_backlog(transport);

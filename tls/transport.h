@@ -21,9 +21,10 @@ struct tls_transport {
     bool stalled;      /* reading waits for the backlog to drain */
     bool started;      /* `first_byte` is known */
     unsigned char first_byte;
+    unsigned char record_type; /* of the newest record header that came in one piece */
 };
 
-/* wolfSSL's I/O callbacks bend to these: bytes moved (at least 1), or -1 for "not now". Every other
+/* The work of wolfSSL's I/O callbacks: bytes moved (at least 1), or -1 for "not now". Every other
  * end of the matter is noted in `transport`, and also reported as "not now": wolfSSL then stays in
  * a state in which the other direction works. */
 int tls_transport_receive(struct tls_transport *transport, char *buffer, int size);
@@ -32,7 +33,11 @@ int tls_transport_send(struct tls_transport *transport, const char *bytes, int s
 /* Sends what it can of the backlog; true when none is left or writing is over. */
 bool tls_transport_flush(struct tls_transport *transport);
 
-/* Wipes and frees. */
+/* After wolfSSL refused a record for being in the clear: the alert in it, or -1 if it was none.
+ * OpenSSL's clients say so that they do not trust a TLS 1.3 server. */
+int tls_transport_plain_alert(struct tls_transport *transport);
+
+/* Frees the backlog. */
 void tls_transport_clear(struct tls_transport *transport);
 
 #endif

@@ -57,13 +57,17 @@ int tls_session_verify(int ok, WOLFSSL_X509_STORE_CTX *store) {
     /* wolfSSL numbers the peer's own certificate 0 and asks about it last. */
     if (store->error_depth != 0)
         return 1;
-    if (store->certs == NULL || store->totalCerts < 1)
+    if (store->certs == NULL || store->totalCerts < 1) {
+        session->verify_code = NO_PEER_CERT;
         return 0;
+    }
     return adopt_leaf(session, &store->certs[0]);
 }
 
 /* The alert that ended the connection, or NULL. */
-static const char *received_alert(const struct tls_session *session, int code) {
+static const char *received_alert(struct tls_session *session, int code) {
+    if (code == PARSE_ERROR && !session->established)
+        return tls_alert_name(tls_transport_plain_alert(&session->transport));
     WOLFSSL_ALERT_HISTORY history = {0};
     if (code != FATAL_ERROR ||
         wolfSSL_get_alert_history(session->wolf, &history) != WOLFSSL_SUCCESS ||
@@ -72,7 +76,7 @@ static const char *received_alert(const struct tls_session *session, int code) {
     return tls_alert_name(history.last_rx.code);
 }
 
-void tls_session_explain(const struct tls_session *session, int code, struct tls_error *error) {
+void tls_session_explain(struct tls_session *session, int code, struct tls_error *error) {
     const struct tls_transport *transport = &session->transport;
     const char *what = session->established ? "TLS connection" : "TLS handshake";
     const char *peer = session->context->server ? "client" : "server";

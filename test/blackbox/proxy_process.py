@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from recorder import wait_until
+from streams import connect_socket
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SANITIZER_REPORT = re.compile(
@@ -39,11 +40,20 @@ def clean_environment():
     return {k: v for k, v in os.environ.items() if not k.startswith(("DIND_PROXY_", "DOCKER_"))}
 
 
+def accepts(listener):
+    try:
+        connect_socket(listener.partition("?")[0], 1).close()
+        return True
+    except OSError:
+        return False
+
+
 class Proxy:
     """A running dind-proxy. `listeners` are the URLs passed to --listen."""
 
     def __init__(self, listeners, upstream, options=(), log=None, environment=None, prefix=()):
         self.listeners = list(listeners)
+        self.says_listening = "warning" not in options
         self.log_path = Path(log)
         self.log_file = open(self.log_path, "wb")
         command = [*prefix, binary()]
@@ -61,8 +71,11 @@ class Proxy:
         if self.process.poll() is not None:
             raise AssertionError(f"{self.command}\nended with {self.process.returncode}:\n"
                                  f"{self.log()}")
-        return self.log().count("event=listening") + self.log().count(
-            '"event":"listening"') >= len(self.listeners)
+        if not self.says_listening:
+            return all(map(accepts, self.listeners))
+        log = self.log()
+        return log.count("event=listening") + log.count('"event":"listening"') >= len(
+            self.listeners)
 
     def log(self):
         return self.log_path.read_text(errors="backslashreplace")

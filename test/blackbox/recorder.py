@@ -229,14 +229,22 @@ class Recorder:
 
     # What the tests ask.
 
-    def received(self):
-        """All bytes of all connections, in order of connecting."""
+    def mark(self):
+        """A point in time for `received` and `requests` to start from."""
         with self.lock:
-            return b"".join(bytes(c.received) for c in self.connections)
+            return [(len(c.received), len(c.requests)) for c in self.connections]
 
-    def requests(self):
+    def _since(self, mark):
         with self.lock:
-            return [r for c in self.connections for r in c.requests]
+            padding = [(0, 0)] * (len(self.connections) - len(mark))
+            return list(zip(self.connections, [*mark, *padding]))
+
+    def received(self, mark=()):
+        """All bytes of all connections, in order of connecting."""
+        return b"".join(bytes(c.received[start:]) for c, (start, _) in self._since(mark))
+
+    def requests(self, mark=()):
+        return [r for c, (_, start) in self._since(mark) for r in c.requests[start:]]
 
     def wait_connection(self, index=0, timeout=10):
         wait_until(lambda: len(self.connections) > index, timeout,

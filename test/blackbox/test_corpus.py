@@ -14,6 +14,7 @@ import pytest
 
 from client import assert_refusal
 from proxy_process import REPOSITORY
+from rig import Rig
 from streams import Truncated
 
 OWN = Path(__file__).with_name("corpus.jsonl")
@@ -59,15 +60,13 @@ def wire(case):
 @pytest.fixture(scope="module")
 def rigs(tmp_path_factory, certificates):
     """One rig for each policy; its worker is alone, so that a barrier orders everything."""
-    from conftest import Rig, answer_ok
     made = {}
 
     def get(policy):
         if policy not in made:
             directory = tmp_path_factory.mktemp("rig")
             options = [*POLICIES[policy], "--workers", "1"]
-            made[policy] = Rig(directory, certificates, ("unix", "unix"), options, answer_ok, "",
-                               ())
+            made[policy] = Rig(directory, certificates, ("unix", "unix"), options)
         return made[policy]
 
     yield get
@@ -94,19 +93,14 @@ def send_and_classify(rig, request, method):
 def run(rigs, case):
     rig = rigs(case.get("policy", "corpus"))
     request = wire(case)
-    before = len(rig.recorder.received())
-    reached_before = len(rig.reached())
+    mark = rig.recorder.mark()
     verdict, response = send_and_classify(rig, request, case["method"])
     shown = response.body if response else b"connection closed"
     assert verdict in [case["expect"], *case.get("also_ok", [])], (case["why"], shown)
-    rig.barrier()
-    reached = rig.reached()[reached_before:]
     if verdict == "allow":
-        assert reached == [request]
+        assert rig.reached(mark) == [request]
         return
-    assert reached == []
-    barriers = [h + b for h, b in rig.recorder.requests() if b"?barrier" in h]
-    assert len(rig.recorder.received()) - before == len(barriers[-1])
+    rig.assert_nothing_reached(mark)
     if response and case["method"] != "HEAD":
         assert_refusal(response, response.status)
 

@@ -1,6 +1,7 @@
 """Deadlines, limits and the end: what a hostile or unlucky client cannot do to the others."""
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -53,12 +54,12 @@ def test_head_deadline_is_not_moved_by_trickling(make_rig):
     rig = make_rig(("tcp", "unix"), "--head-timeout", "500ms")
     client = rig.client()
     begin = time.monotonic()
-    with pytest.raises(OSError):
-        client.send(b"GET /v1.41/info HTTP/1.1\r\nX: ")
-        while time.monotonic() - begin < 10:
-            client.send(b"a")
-            time.sleep(0.02)
-    assert time.monotonic() - begin < 5
+    client.send(b"GET /v1.41/info HTTP/1.1\r\nX: ")
+    # An answer or the end makes the socket readable.
+    while not select.select([client.stream], [], [], 0.02)[0]:
+        assert time.monotonic() - begin < 5, "kept alive"
+        client.send(b"a")
+    assert time.monotonic() - begin > 0.4
 
 
 def test_judged_body_deadline(make_rig, hops):
@@ -176,7 +177,7 @@ def test_requests_while_out_of_descriptors(make_rig):
     crowd = []
     for _ in range(60):
         try:
-            client = rig.client(timeout=3)
+            client = rig.client(timeout=1)
             client.send(EVENTS)
             crowd.append(client)
         except OSError:

@@ -25,7 +25,7 @@ static struct error error;
 /* The words of one line, split at spaces; "" gives none. */
 static size_t split(const char *line, char *copy, size_t size, char *words[], size_t first) {
     assert_true(strlen(line) < size);
-    (void)strcpy(copy, line);
+    memcpy(copy, line, strlen(line) + 1);
     for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
         assert_true(first < WORDS - 1);
         words[first++] = word;
@@ -45,13 +45,13 @@ static int parse(const char *line, const char *environment) {
     return options_parse((int)count, words, variables, &options, &error);
 }
 
-static void accept(const char *line, const char *environment) {
+static void takes(const char *line, const char *environment) {
     if (parse(line, environment) != 0)
         fail_msg("[%s] [%s]: %s", line, environment, error.text);
 }
 
 /* The error must contain `part`. */
-static void refuse(const char *line, const char *environment, const char *part) {
+static void refuses(const char *line, const char *environment, const char *part) {
     if (parse(line, environment) == 0)
         fail_msg("accepted: [%s] [%s]", line, environment);
     if (strstr(error.text, part) == NULL)
@@ -68,7 +68,7 @@ static void test_defaults(void **state) {
     const struct config *config = &options.config;
     cpu_set_t set;
     (void)state;
-    accept("", "");
+    takes("", "");
     assert_int_equal(options.command, COMMAND_RUN);
     assert_string_equal(options.program, "dind-proxy");
     assert_int_equal(config->listener_count, 1);
@@ -106,10 +106,10 @@ static void test_defaults(void **state) {
 static void test_every_option(void **state) {
     const struct config *config = &options.config;
     (void)state;
-    accept("--listen tcp://[::1]:7 --tls-cert=c --tls-key k --tls-client-ca a --insecure-plain-tcp "
-           "--upstream tcp://dind --upstream-tls-ca ua --upstream-tls-cert uc "
-           "--upstream-tls-key uk --upstream-tls-name un",
-           "");
+    takes("--listen tcp://[::1]:7 --tls-cert=c --tls-key k --tls-client-ca a --insecure-plain-tcp "
+          "--upstream tcp://dind --upstream-tls-ca ua --upstream-tls-cert uc "
+          "--upstream-tls-key uk --upstream-tls-name un",
+          "");
     assert_true(config->listeners[0].tls);
     assert_int_equal(config->listeners[0].address.port, 7);
     assert_string_equal(config->server_tls.certificate, "c");
@@ -123,10 +123,10 @@ static void test_every_option(void **state) {
     assert_string_equal(config->upstream_files.key, "uk");
     assert_string_equal(config->upstream_name, "un");
 
-    accept("--policy allowlist --buildkit opaque --allow-bind /a --allow-bind=/b,c/** "
-           "--allow-unknown-endpoints --api-floor 1.40 --message-prefix=no --workers 3 "
-           "--max-connections 4 --max-header-bytes 8k --max-judged-body 1M",
-           "");
+    takes("--policy allowlist --buildkit opaque --allow-bind /a --allow-bind=/b,c/** "
+          "--allow-unknown-endpoints --api-floor 1.40 --message-prefix=no --workers 3 "
+          "--max-connections 4 --max-header-bytes 8k --max-judged-body 1M",
+          "");
     assert_int_equal(config->filter.preset, FILTER_ALLOWLIST);
     assert_int_equal(config->filter.buildkit, FILTER_BUILDKIT_OPAQUE);
     assert_int_equal(config->filter.allow_bind_count, 2);
@@ -140,10 +140,10 @@ static void test_every_option(void **state) {
     assert_int_equal(config->max_header_bytes, 8192);
     assert_int_equal(config->max_judged_body, 1048576);
 
-    accept("--handshake-timeout 1ms --head-timeout 2s --idle-timeout 3m --connect-timeout 1h "
-           "--drain-timeout 0 --tcp-user-timeout 0s --log-format json --log-level debug "
-           "--health-cert hc --health-key hk --health-ca ha --health-timeout 7s",
-           "");
+    takes("--handshake-timeout 1ms --head-timeout 2s --idle-timeout 3m --connect-timeout 1h "
+          "--drain-timeout 0 --tcp-user-timeout 0s --log-format json --log-level debug "
+          "--health-cert hc --health-key hk --health-ca ha --health-timeout 7s",
+          "");
     assert_int_equal(config->handshake_timeout, 1);
     assert_int_equal(config->head_timeout, 2000);
     assert_int_equal(config->idle_timeout, 180000);
@@ -180,64 +180,65 @@ static void test_table(void **state) {
 
 static void test_precedence(void **state) {
     (void)state;
-    accept("", "DIND_PROXY_WORKERS=5");
+    takes("", "DIND_PROXY_WORKERS=5");
     assert_int_equal(options.config.workers, 5);
     assert_string_equal(options_name(&options, offsetof(struct config, workers)),
                         "DIND_PROXY_WORKERS");
-    accept("--workers 6", "DIND_PROXY_WORKERS=5");
+    takes("--workers 6", "DIND_PROXY_WORKERS=5");
     assert_int_equal(options.config.workers, 6);
     assert_string_equal(options_name(&options, offsetof(struct config, workers)), "--workers");
-    accept("--workers 6 --workers=7", "");
+    takes("--workers 6 --workers=7", "");
     assert_int_equal(options.config.workers, 7);
-    accept("", "DIND_PROXY_MAX_CONNECTIONS= DIND_PROXY_WORKERSX=9");
+    takes("", "DIND_PROXY_MAX_CONNECTIONS= DIND_PROXY_WORKERSX=9");
     assert_int_equal(options.config.max_connections, 1024);
-    accept("--insecure-plain-tcp=false", "DIND_PROXY_INSECURE_PLAIN_TCP=1");
+    takes("--insecure-plain-tcp=false", "DIND_PROXY_INSECURE_PLAIN_TCP=1");
     assert_false(options.config.insecure_plain_tcp);
-    accept("", "DIND_PROXY_INSECURE_PLAIN_TCP=0 DIND_PROXY_ALLOW_UNKNOWN_ENDPOINTS=yes");
+    takes("", "DIND_PROXY_INSECURE_PLAIN_TCP=0 DIND_PROXY_ALLOW_UNKNOWN_ENDPOINTS=yes");
     assert_false(options.config.insecure_plain_tcp);
     assert_true(options.config.filter.allow_unknown);
-    refuse("", "DIND_PROXY_INSECURE_PLAIN_TCP=maybe", "DIND_PROXY_INSECURE_PLAIN_TCP=maybe: ");
+    refuses("", "DIND_PROXY_INSECURE_PLAIN_TCP=maybe", "DIND_PROXY_INSECURE_PLAIN_TCP=maybe: ");
 }
 
 static void test_lists(void **state) {
     (void)state;
-    accept("", "DIND_PROXY_LISTEN=unix:///a,unix:///b?mode=0600, DIND_PROXY_ALLOW_BIND=/x,/y/**");
+    takes("", "DIND_PROXY_LISTEN=unix:///a,unix:///b?mode=0600, DIND_PROXY_ALLOW_BIND=/x,/y/**");
     assert_int_equal(options.config.listener_count, 2);
     assert_string_equal(options.config.listeners[1].address.path, "/b");
     assert_int_equal(options.config.listeners[1].mode, 0600);
     assert_int_equal(options.config.filter.allow_bind_count, 2);
     /* The command line replaces the list, it does not add to it. */
-    accept("--listen unix:///c", "DIND_PROXY_LISTEN=unix:///a,unix:///b");
+    takes("--listen unix:///c", "DIND_PROXY_LISTEN=unix:///a,unix:///b");
     assert_int_equal(options.config.listener_count, 1);
     assert_string_equal(options.config.listeners[0].address.path, "/c");
-    refuse("", "DIND_PROXY_LISTEN=,", "names no address");
-    refuse("", "DIND_PROXY_LISTEN=unix:///a,nonsense", "DIND_PROXY_LISTEN=nonsense: ");
-    refuse("--listen unix:///a --listen unix:///a", "", "given twice");
+    refuses("", "DIND_PROXY_LISTEN=,", "names no address");
+    refuses("", "DIND_PROXY_LISTEN=unix:///a,nonsense", "DIND_PROXY_LISTEN=nonsense: ");
+    refuses("--listen unix:///a --listen unix:///a", "", "given twice");
 }
 
 static void test_listener_parameters(void **state) {
     const struct config_listener *listener = options.config.listeners;
     (void)state;
-    accept("--listen unix:///s?mode=600&owner=root&group=root", "");
+    takes("--listen unix:///s?mode=600&owner=root&group=root", "");
     assert_int_equal(listener->mode, 0600);
     assert_int_equal(listener->owner, 0);
     assert_int_equal(listener->group, 0);
-    accept("--listen unix:///s?owner=12&group=4294967294", "");
+    takes("--listen unix:///s?owner=12&group=4294967294", "");
     assert_int_equal(listener->owner, 12);
     assert_true(listener->group == 4294967294U);
 
-    refuse("--listen unix:///s?owner=4294967295", "", "there is no user");
-    refuse("--listen unix:///s?owner=no-such-user-here", "", "there is no user");
-    refuse("--listen unix:///s?group=", "", "there is no group");
-    refuse("--listen unix:///s?mode=888", "", "octal");
-    refuse("--listen unix:///s?mode=1777", "", "0000 to 0777");
-    refuse("--listen unix:///s?mode=", "", "octal");
-    refuse("--listen unix:///s?mode", "", "needs a value");
-    refuse("--listen unix:///s?", "", "unknown parameter");
-    refuse("--listen unix:///s?tls=off&", "", "unknown parameter");
-    refuse("--listen unix:///s?colour=red", "", "--listen unix:///s?colour=red: unknown parameter");
-    refuse("--listen unix:///s?tls=maybe", "", "on or off");
-    refuse("--listen tcp://127.0.0.1?mode=0600", "", "unix sockets only");
+    refuses("--listen unix:///s?owner=4294967295", "", "there is no user");
+    refuses("--listen unix:///s?owner=no-such-user-here", "", "there is no user");
+    refuses("--listen unix:///s?group=", "", "there is no group");
+    refuses("--listen unix:///s?mode=888", "", "octal");
+    refuses("--listen unix:///s?mode=1777", "", "0000 to 0777");
+    refuses("--listen unix:///s?mode=", "", "octal");
+    refuses("--listen unix:///s?mode", "", "needs a value");
+    refuses("--listen unix:///s?", "", "unknown parameter");
+    refuses("--listen unix:///s?tls=off&", "", "unknown parameter");
+    refuses("--listen unix:///s?colour=red", "",
+            "--listen unix:///s?colour=red: unknown parameter");
+    refuses("--listen unix:///s?tls=maybe", "", "on or off");
+    refuses("--listen tcp://127.0.0.1?mode=0600", "", "unix sockets only");
 }
 
 static void test_listener_tls(void **state) {
@@ -249,7 +250,7 @@ static void test_listener_tls(void **state) {
                    "%s --listen tcp://a --listen tcp://b?tls=off --listen unix:///c "
                    "--listen unix:///d?tls=on --listen tcp://e:9?tls=on",
                    files);
-    accept(line, "");
+    takes(line, "");
     assert_true(listeners[0].tls);
     assert_int_equal(listeners[0].address.port, 2376);
     assert_false(listeners[1].tls);
@@ -259,34 +260,34 @@ static void test_listener_tls(void **state) {
     assert_true(listeners[4].tls);
     assert_int_equal(listeners[4].address.port, 9);
 
-    accept("--listen tcp://127.0.0.1", "");
+    takes("--listen tcp://127.0.0.1", "");
     assert_false(listeners[0].tls);
-    refuse("--listen tcp://a?tls=on", "", "--tls-cert");
-    refuse("--listen tcp://a --tls-cert c --tls-key k", "", "--tls-client-ca");
+    refuses("--listen tcp://a?tls=on", "", "--tls-cert");
+    refuses("--listen tcp://a --tls-cert c --tls-key k", "", "--tls-client-ca");
     /* A forgotten certificate must not turn a listener into a plain one. */
-    refuse("--listen tcp://a --tls-client-ca k", "", "--tls-cert");
-    refuse("--listen tcp://a --tls-cert c --tls-client-ca k", "", "--tls-key");
+    refuses("--listen tcp://a --tls-client-ca k", "", "--tls-cert");
+    refuses("--listen tcp://a --tls-cert c --tls-client-ca k", "", "--tls-key");
 }
 
 static void test_upstream(void **state) {
     const struct config *config = &options.config;
     (void)state;
-    accept("--upstream tcp://dind", "");
+    takes("--upstream tcp://dind", "");
     assert_false(config->upstream_tls);
     assert_int_equal(config->upstream.port, 2375);
-    accept("--upstream tcp://dind --upstream-tls-ca ca", "");
+    takes("--upstream tcp://dind --upstream-tls-ca ca", "");
     assert_true(config->upstream_tls);
-    refuse("--upstream tcp://dind --upstream-tls-cert c --upstream-tls-key k", "",
-           "--upstream-tls-ca");
-    refuse("--upstream tcp://dind --upstream-tls-ca a --upstream-tls-cert c", "",
-           "--upstream-tls-key");
-    refuse("--upstream tcp://dind --upstream-tls-ca a --upstream-tls-key c", "",
-           "--upstream-tls-cert");
-    refuse("--upstream tcp://dind --upstream-tls-name n", "", "--upstream-tls-ca");
-    refuse("--upstream unix:///s --upstream-tls-ca a", "", "unix socket");
-    refuse("--upstream ssh://dind", "", "--upstream ssh://dind: ");
-    refuse("--upstream unix:///s --listen unix:///s", "", "are the same");
-    refuse("--upstream tcp://127.0.0.1:5 --listen tcp://127.0.0.1:5", "", "are the same");
+    refuses("--upstream tcp://dind --upstream-tls-cert c --upstream-tls-key k", "",
+            "--upstream-tls-ca");
+    refuses("--upstream tcp://dind --upstream-tls-ca a --upstream-tls-cert c", "",
+            "--upstream-tls-key");
+    refuses("--upstream tcp://dind --upstream-tls-ca a --upstream-tls-key c", "",
+            "--upstream-tls-cert");
+    refuses("--upstream tcp://dind --upstream-tls-name n", "", "--upstream-tls-ca");
+    refuses("--upstream unix:///s --upstream-tls-ca a", "", "unix socket");
+    refuses("--upstream ssh://dind", "", "--upstream ssh://dind: ");
+    refuses("--upstream unix:///s --listen unix:///s", "", "are the same");
+    refuses("--upstream tcp://127.0.0.1:5 --listen tcp://127.0.0.1:5", "", "are the same");
 }
 
 static void touch(const char *folder, const char *name) {
@@ -304,50 +305,50 @@ static void test_docker_variables(void **state) {
     assert_non_null(mkdtemp(folder));
     touch(folder, "ca.pem");
 
-    accept("", "DOCKER_HOST=unix:///d.sock");
+    takes("", "DOCKER_HOST=unix:///d.sock");
     assert_string_equal(config->upstream.path, "/d.sock");
     assert_string_equal(options_name(&options, offsetof(struct config, upstream)), "DOCKER_HOST");
-    accept("", "DOCKER_HOST=unix:///d.sock DIND_PROXY_UPSTREAM=unix:///p.sock");
+    takes("", "DOCKER_HOST=unix:///d.sock DIND_PROXY_UPSTREAM=unix:///p.sock");
     assert_string_equal(config->upstream.path, "/p.sock");
-    accept("--upstream unix:///o.sock", "DOCKER_HOST=ssh://x DIND_PROXY_UPSTREAM=unix:///p.sock");
+    takes("--upstream unix:///o.sock", "DOCKER_HOST=ssh://x DIND_PROXY_UPSTREAM=unix:///p.sock");
     assert_string_equal(config->upstream.path, "/o.sock");
-    refuse("", "DOCKER_HOST=ssh://x", "DOCKER_HOST=ssh://x: ");
+    refuses("", "DOCKER_HOST=ssh://x", "DOCKER_HOST=ssh://x: ");
 
     /* The client's certificate is optional, as for the docker CLI; the CA is not. */
     (void)snprintf(environment, sizeof environment, "DOCKER_HOST=tcp://d DOCKER_CERT_PATH=%s",
                    folder);
-    accept("", environment);
+    takes("", environment);
     assert_true(config->upstream_tls);
     assert_int_equal(config->upstream.port, 2376);
     (void)snprintf(path, sizeof path, "%s/ca.pem", folder);
     assert_string_equal(config->upstream_files.authority, path);
     assert_null(config->upstream_files.certificate);
     touch(folder, "cert.pem");
-    refuse("", environment, "DOCKER_CERT_PATH/cert.pem needs");
+    refuses("", environment, "DOCKER_CERT_PATH/cert.pem needs");
     touch(folder, "key.pem");
-    accept("", environment);
+    takes("", environment);
     (void)snprintf(path, sizeof path, "%s/key.pem", folder);
     assert_string_equal(config->upstream_files.key, path);
 
     (void)snprintf(environment, sizeof environment, "DOCKER_TLS_VERIFY=1 DOCKER_CONFIG=%s", folder);
-    accept("--upstream tcp://d", environment);
+    takes("--upstream tcp://d", environment);
     assert_string_equal(config->upstream_files.key, path);
     /* Files by name are not mixed with the folder's. */
-    accept("--upstream tcp://d --upstream-tls-ca mine", environment);
+    takes("--upstream tcp://d --upstream-tls-ca mine", environment);
     assert_string_equal(config->upstream_files.authority, "mine");
     assert_null(config->upstream_files.key);
     /* A unix socket has no TLS, whatever the variables are for. */
-    accept("--upstream unix:///d", environment);
+    takes("--upstream unix:///d", environment);
     assert_false(config->upstream_tls);
-    accept("--upstream tcp://d", "DOCKER_TLS_VERIFY=1 HOME=/home/x");
+    takes("--upstream tcp://d", "DOCKER_TLS_VERIFY=1 HOME=/home/x");
     assert_string_equal(config->upstream_files.authority, "/home/x/.docker/ca.pem");
-    refuse("--upstream tcp://d", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH nor HOME");
-    accept("--upstream tcp://d", "DOCKER_TLS_VERIFY= DOCKER_CERT_PATH=");
+    refuses("--upstream tcp://d", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH nor HOME");
+    takes("--upstream tcp://d", "DOCKER_TLS_VERIFY= DOCKER_CERT_PATH=");
     assert_false(config->upstream_tls);
 
     /* These two commands do not talk to the engine. */
-    accept("explain GET /info", "DOCKER_HOST=ssh://x");
-    accept("--healthcheck", "DOCKER_HOST=ssh://x");
+    takes("explain GET /info", "DOCKER_HOST=ssh://x");
+    takes("--healthcheck", "DOCKER_HOST=ssh://x");
 
     static const char *const names[] = {"ca.pem", "cert.pem", "key.pem"};
     for (size_t i = 0; i < 3; i++) {
@@ -422,7 +423,7 @@ static void test_ranges(void **state) {
     };
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-        refuse(lines[i], "", ": must ");
+        refuses(lines[i], "", ": must ");
 }
 
 static void test_message_prefix(void **state) {
@@ -431,62 +432,62 @@ static void test_message_prefix(void **state) {
         "\xc2\x80", "\xe2\x82"};
     char line[300];
     (void)state;
-    accept("--message-prefix=gr\xc3\xbc\xc3\x9f\xe2\x82\xac\xf0\x9f\x90\xb3", "");
+    takes("--message-prefix=gr\xc3\xbc\xc3\x9f\xe2\x82\xac\xf0\x9f\x90\xb3", "");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         (void)snprintf(line, sizeof line, "--message-prefix=%s", bad[i]);
-        refuse(line, "", "--message-prefix");
+        refuses(line, "", "--message-prefix");
     }
     (void)snprintf(line, sizeof line, "--message-prefix=%0200d", 0);
-    accept(line, "");
+    takes(line, "");
     (void)snprintf(line, sizeof line, "--message-prefix=%0201d", 0);
-    refuse(line, "", "1 to 200 bytes");
+    refuses(line, "", "1 to 200 bytes");
 }
 
 static void test_commands(void **state) {
     (void)state;
-    accept("--check-config", "");
+    takes("--check-config", "");
     assert_int_equal(options.command, COMMAND_CHECK_CONFIG);
-    accept("--healthcheck", "");
+    takes("--healthcheck", "");
     assert_int_equal(options.command, COMMAND_HEALTHCHECK);
     /* Help and version come before every mistake. */
-    accept("--workers x --help --nonsense", "DIND_PROXY_WORKERS=y");
+    takes("--workers x --help --nonsense", "DIND_PROXY_WORKERS=y");
     assert_int_equal(options.command, COMMAND_HELP);
-    accept("-h", "");
+    takes("-h", "");
     assert_int_equal(options.command, COMMAND_HELP);
-    accept("--version", "DIND_PROXY_WORKERS=y");
+    takes("--version", "DIND_PROXY_WORKERS=y");
     assert_int_equal(options.command, COMMAND_VERSION);
-    refuse("--check-config --healthcheck", "", "another command");
+    refuses("--check-config --healthcheck", "", "another command");
 
-    accept("explain --workers 2 GET /info --policy allowlist", "");
+    takes("explain --workers 2 GET /info --policy allowlist", "");
     assert_int_equal(options.command, COMMAND_EXPLAIN);
     assert_int_equal(options.argument_count, 2);
     assert_string_equal(options.arguments[1], "/info");
     assert_int_equal(options.config.filter.preset, FILTER_ALLOWLIST);
-    accept("explain POST /containers/create -", "");
+    takes("explain POST /containers/create -", "");
     assert_string_equal(options.arguments[2], "-");
-    accept("explain -- GET --help", "");
+    takes("explain -- GET --help", "");
     assert_string_equal(options.arguments[1], "--help");
-    refuse("explain GET", "", "explain needs METHOD TARGET");
-    refuse("explain GET / a b", "", "unexpected argument \"b\"");
-    refuse("GET /info", "", "unknown command \"GET\"");
+    refuses("explain GET", "", "explain needs METHOD TARGET");
+    refuses("explain GET / a b", "", "unexpected argument \"b\"");
+    refuses("GET /info", "", "unknown command \"GET\"");
 }
 
 static void test_mistakes(void **state) {
     (void)state;
-    refuse("--lisen unix:///a", "", "unknown option \"--lisen\"; did you mean --listen?");
-    refuse("--tls-certt=a", "", "did you mean --tls-cert?");
-    refuse("-listen unix:///a", "", "did you mean --listen?");
-    refuse("--healtcheck", "", "did you mean --healthcheck?");
-    refuse("--check_config", "", "did you mean --check-config?");
-    refuse("explian GET /", "", "unknown command \"explian\"; did you mean explain?");
-    refuse("--xyzzy", "", "--help lists all");
+    refuses("--lisen unix:///a", "", "unknown option \"--lisen\"; did you mean --listen?");
+    refuses("--tls-certt=a", "", "did you mean --tls-cert?");
+    refuses("-listen unix:///a", "", "did you mean --listen?");
+    refuses("--healtcheck", "", "did you mean --healthcheck?");
+    refuses("--check_config", "", "did you mean --check-config?");
+    refuses("explian GET /", "", "unknown command \"explian\"; did you mean explain?");
+    refuses("--xyzzy", "", "--help lists all");
     /* No abbreviations: a new option must not change what an old script means. */
-    refuse("--listener unix:///a", "", "did you mean --listen?");
-    refuse("--work 3", "", "unknown option");
-    refuse("--listen", "", "--listen needs a value: URL");
-    refuse("--listen --policy allowlist", "", "--listen needs a value: URL");
-    refuse("--tls-cert=", "", "needs the name of a file");
-    refuse("-x", "", "unknown option \"-x\"");
+    refuses("--listener unix:///a", "", "did you mean --listen?");
+    refuses("--work 3", "", "unknown option");
+    refuses("--listen", "", "--listen needs a value: URL");
+    refuses("--listen --policy allowlist", "", "--listen needs a value: URL");
+    refuses("--tls-cert=", "", "needs the name of a file");
+    refuses("-x", "", "unknown option \"-x\"");
 }
 
 static void test_jailoc(void **state) {
@@ -538,9 +539,9 @@ static void test_print(void **state) {
     char *before[ROOM + 1] = {program}, *after[ROOM], *none[] = {NULL};
     size_t before_count, after_count;
     (void)state;
-    accept("--listen unix:///s?mode=0600&owner=1 --listen tcp://127.0.0.1 --allow-bind /a "
-           "--idle-timeout 90s --max-header-bytes 5000 --api-floor 1.30",
-           "");
+    takes("--listen unix:///s?mode=0600&owner=1 --listen tcp://127.0.0.1 --allow-bind /a "
+          "--idle-timeout 90s --max-header-bytes 5000 --api-floor 1.30",
+          "");
     char *text = printed(before + 1, ROOM - 1, &before_count);
     assert_string_equal(before[1], "--listen=unix:///s?tls=off&mode=0600&owner=1");
     assert_string_equal(before[2], "--listen=tcp://127.0.0.1:2375?tls=off");

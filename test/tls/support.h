@@ -30,8 +30,6 @@
 
 #define SHARED __attribute__((unused)) static
 
-extern char **environ;
-
 enum { DEADLINE_SECONDS = 30, PATH_SIZE = 512 };
 
 SHARED char support_folder[64];
@@ -55,8 +53,18 @@ __attribute__((format(printf, 1, 2))) SHARED char *support_path(const char *form
     return text;
 }
 
+/* Runs a shell command; its wait status. */
+SHARED int support_status(const char *command) {
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
+    pid_t pid;
+    int status = -1;
+    if (posix_spawnp(&pid, "sh", NULL, NULL, argv, environ) != 0 || waitpid(pid, &status, 0) != pid)
+        return -1;
+    return status;
+}
+
 SHARED void support_run(const char *command) {
-    int status = system(command);
+    int status = support_status(command);
     if (status != 0)
         fail_msg("`%s` ended with %d", command, status);
 }
@@ -69,10 +77,9 @@ SHARED int support_set_up(void **state) {
     if (mkdtemp(support_folder) == NULL || tls_global_init() != 0)
         return -1;
     char command[2 * PATH_SIZE];
-    snprintf(command, sizeof command,
-             "tools/test-certs %s/ec && tools/test-certs --rsa %s/rsa", support_folder,
-             support_folder);
-    return system(command) == 0 ? 0 : -1;
+    snprintf(command, sizeof command, "tools/test-certs %s/ec && tools/test-certs --rsa %s/rsa",
+             support_folder, support_folder);
+    return support_status(command) == 0 ? 0 : -1;
 }
 
 SHARED int support_tear_down(void **state) {
@@ -80,7 +87,7 @@ SHARED int support_tear_down(void **state) {
     tls_global_cleanup();
     char command[2 * PATH_SIZE];
     snprintf(command, sizeof command, "rm -rf %s", support_folder);
-    return system(command) == 0 ? 0 : -1;
+    return support_status(command) == 0 ? 0 : -1;
 }
 
 /* The files of one of the folders that tools/test-certs makes. */
@@ -115,8 +122,7 @@ SHARED void support_non_blocking(int fd) {
 /* A listening socket on some loopback port. */
 SHARED int support_listen(int *port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
     assert_int_equal(listen(fd, 16), 0);
@@ -159,8 +165,7 @@ SHARED void support_pair(int fds[2], int buffer) {
 /* Waits until the socket is ready for what `status` asks for. */
 SHARED void support_wait(int fd, enum tls_status status) {
     assert_true(status == TLS_WANT_READ || status == TLS_WANT_WRITE);
-    struct pollfd wait = {.fd = fd,
-                          .events = (short)(status == TLS_WANT_READ ? POLLIN : POLLOUT)};
+    struct pollfd wait = {.fd = fd, .events = (short)(status == TLS_WANT_READ ? POLLIN : POLLOUT)};
     if (poll(&wait, 1, DEADLINE_SECONDS * 1000) != 1)
         fail_msg("the other side did nothing for %d seconds", DEADLINE_SECONDS);
 }

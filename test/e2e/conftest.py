@@ -1,0 +1,68 @@
+"""Fixtures: a real engine, one proxy a pair of transports, and Docker's own clients."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parent),
+                str(Path(__file__).resolve().parents[1] / "blackbox")]
+
+from docker_engine import DOCKER, Engine, Proxied, make_image  # noqa: E402
+from proxy_process import REPOSITORY, binary  # noqa: E402
+
+
+def pytest_report_header(config):
+    return f"dind-proxy under test: {binary()}"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("certificates")
+    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
+                   stdout=subprocess.DEVNULL)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory, certificates):
+    if not os.access(DOCKER, os.X_OK):
+        pytest.skip(f"{DOCKER} is not installed")
+    directory = tmp_path_factory.mktemp("engine")
+    engine = Engine(directory, certificates)
+    try:
+        make_image(engine, directory)
+        yield engine
+    finally:
+        engine.stop()
+
+
+KINDS = ("unix-unix", "mtls-mtls")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def proxied(request, engine, certificates, tmp_path_factory):
+    """The default policy, over each pair of transports."""
+    made = Proxied(engine, certificates, tmp_path_factory.mktemp("p"), request.param)
+    yield made
+    made.proxy.stop()
+
+
+@pytest.fixture(params=KINDS)
+def impatient(request, engine, certificates, tmp_path):
+    """A proxy with timers far shorter than any silence in the tests that use it."""
+    made = Proxied(engine, certificates, tmp_path, request.param,
+                   ["--head-timeout", "500ms", "--idle-timeout", "500ms",
+                    "--handshake-timeout", "2s", "--connect-timeout", "2s"])
+    yield made
+    made.proxy.stop()
+
+
+@pytest.fixture
+def name(proxied, request):
+    """A container name of the test's own; the container is removed at the end."""
+    value = "e2e-" + "".join(c if c.isalnum() else "-" for c in request.node.name)[:50]
+    yield value
+    proxied.engine.docker("rm", "-f", "-v", value)

@@ -1,0 +1,96 @@
+"""A real engine of our own, and that engine as seen through a proxy."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+
+from proxy_process import REPOSITORY, Proxy, clean_environment, free_port
+
+PRIVATE_DOCKERD = REPOSITORY / "tools/engine/private-dockerd"
+DOCKER = "/usr/bin/docker"
+SECOND_DOCKER = os.environ.get("DIND_PROXY_SECOND_DOCKER") or "/usr/local/bin/docker"
+IMAGE = "e2e/busybox:1"
+CANNOT = 3
+APPLETS = ("sh", "cat", "echo", "sleep", "ls", "true", "false", "wget", "ip", "mkdir", "dd", "id",
+           "head", "wc", "tty", "stty", "seq", "test", "nc", "yes", "md5sum", "printf", "env")
+
+
+class Engine:
+    def __init__(self, directory, certificates):
+        self.directory = directory
+        result = subprocess.run(
+            [PRIVATE_DOCKERD, "start", directory, "--certs", certificates / "dind-server"],
+            capture_output=True, text=True)
+        if result.returncode == CANNOT:
+            pytest.skip(f"no engine here: {result.stderr.strip()}")
+        assert result.returncode == 0, result.stderr
+        answers = dict(line.split("=", 1) for line in result.stdout.splitlines())
+        self.unix, self.tcp, self.pid = answers["unix"], answers["tcp"], int(answers["pid"])
+
+    def docker(self, *arguments, **options):
+        """Docker's client, past the proxy: for preparing and for looking."""
+        return subprocess.run([DOCKER, "-H", self.unix, *arguments], capture_output=True,
+                              env=clean_environment(), timeout=120, **options)
+
+    def stop(self):
+        subprocess.run([PRIVATE_DOCKERD, "stop", self.directory], check=True)
+
+
+def make_image(engine, directory):
+    """An image from the machine's static busybox; no registry is asked."""
+    busybox = shutil.which("busybox")
+    assert busybox, "busybox-static is not installed"
+    archive = directory / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for applet in APPLETS:
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    with open(archive, "rb") as file:
+        result = engine.docker("import", "-", IMAGE, stdin=file)
+    assert result.returncode == 0, result.stderr
+
+
+class Proxied:
+    """The engine as a client sees it through the proxy."""
+
+    def __init__(self, engine, certificates, directory, kind, options=()):
+        self.engine = engine
+        self.kind = kind
+        self.directory = directory
+        if kind == "unix-unix":
+            self.url = f"unix://{directory}/p.sock"
+            self.proxy = Proxy([self.url], engine.unix, options, directory / "proxy.log")
+            self.environment = {"DOCKER_HOST": self.url}
+        else:
+            self.url = f"tcp://127.0.0.1:{free_port()}"
+            server, client = certificates / "proxy", certificates / "dind-client"
+            self.proxy = Proxy(
+                [self.url], engine.tcp,
+                ["--tls-cert", server / "cert.pem", "--tls-key", server / "key.pem",
+                 "--tls-client-ca", server / "ca.pem", "--upstream-tls-ca", client / "ca.pem",
+                 "--upstream-tls-cert", client / "cert.pem",
+                 "--upstream-tls-key", client / "key.pem", *options], directory / "proxy.log")
+            self.environment = {"DOCKER_HOST": self.url, "DOCKER_TLS_VERIFY": "1",
+                                "DOCKER_CERT_PATH": str(certificates / "agent")}
+        config = directory / "docker-config"
+        config.mkdir()
+        self.environment |= clean_environment() | {"DOCKER_CONFIG": str(config),
+                                                   "DOCKER_BUILDKIT": "0"}
+
+    def docker(self, *arguments, client=DOCKER, timeout=60, check=True, **options):
+        """Runs the client; its output as text. Fails where the client fails, unless told."""
+        options.setdefault("text", True)
+        result = subprocess.run([client, *arguments], capture_output=True, env=self.environment,
+                                timeout=timeout, **options)
+        if check:
+            assert result.returncode == 0, (arguments, result.stdout[-2000:], result.stderr[-2000:],
+                                            self.proxy.log()[-2000:])
+        return result
+
+    def popen(self, *arguments, **options):
+        return subprocess.Popen([DOCKER, *arguments], env=self.environment, **options)
