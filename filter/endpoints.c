@@ -92,10 +92,10 @@ const struct endpoint endpoints[] = {
              .reason = "changing a container's limits or restart policy is not allowed; set them "
                        "when creating it (docker run)"),
     ROW_WITH("POST /containers/{name}/attach", "container-attach", 24, HIJACK, PASS, PASS,
-             .may_hijack = true),
+             .hijack = FILTER_HIJACK_RAW),
     /* Carries standard input although it is a GET: the power of attach, so its verdict too. */
     ROW_WITH("GET /containers/{name}/attach/ws", "container-attach-ws", 24, HIJACK, PASS, PASS,
-             .may_hijack = true),
+             .hijack = FILTER_HIJACK_WEBSOCKET),
     ROW_WITH("POST /containers/prune", "container-prune", 25, WRITE, PASS, REFUSE, .reason = PRUNE),
     /* Falls under this one and under checkpoint deletion: the stricter verdict holds. */
     ROW("DELETE /containers/{name}", "container-remove", 24, WRITE, PASS, PASS),
@@ -112,7 +112,7 @@ const struct endpoint endpoints[] = {
     ROW_WITH("POST /containers/{name}/exec", "exec-create", 24, DANGER, REFUSE, REFUSE,
              .reason = EXEC),
     ROW_WITH("POST /exec/{name}/start", "exec-start", 24, HIJACK, REFUSE, REFUSE, .reason = EXEC,
-             .may_hijack = true),
+             .hijack = FILTER_HIJACK_RAW),
     ROW_WITH("POST /exec/{name}/resize", "exec-resize", 24, WRITE, REFUSE, REFUSE, .reason = EXEC),
     ROW("GET /exec/{name}/json", "exec-inspect", 24, READ, PASS, PASS),
 
@@ -137,8 +137,10 @@ const struct endpoint endpoints[] = {
     ROW_WITH("POST /build", "build", 24, STREAM, PASS, PASS, .head = head_rule_build),
     ROW_WITH("POST /build/prune", "build-prune", 31, WRITE, PASS, REFUSE, .reason = PRUNE),
     ROW("POST /build/cancel", "build-cancel", 39, WRITE, PASS, PASS),
-    ROW_WITH("POST /session", "session", 31, HIJACK, BUILDKIT, BUILDKIT, .may_hijack = true),
-    ROW_WITH("POST /grpc", "grpc", 39, HIJACK, BUILDKIT, BUILDKIT, .may_hijack = true),
+    ROW_WITH("POST /session", "session", 31, HIJACK, BUILDKIT, BUILDKIT,
+             .hijack = FILTER_HIJACK_H2C),
+    ROW_WITH("POST /grpc", "grpc", 39, HIJACK, BUILDKIT, BUILDKIT,
+             .hijack = FILTER_HIJACK_H2C),
     /* Served from engine 29.2 (API 1.53) over HTTP/2 only, which this proxy does not speak. */
     ROW_WITH("POST /moby.buildkit.v1.Control/{name}", "buildkit-grpc", 53, DANGER, REFUSE, REFUSE,
              .reason = GRPC),

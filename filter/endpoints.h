@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "filter/body_rules.h"
+#include "filter/filter.h"
 #include "filter/head_rules.h"
 
 enum endpoint_class {
@@ -38,10 +39,10 @@ struct endpoint {
     enum endpoint_class class;
     enum endpoint_verdict blocklist;
     enum endpoint_verdict allowlist;
-    bool may_hijack;         /* the engine may take the connection over */
-    head_rule *head;         /* NULL: nothing to judge before the body */
-    enum body_rule_set body; /* BODY_NONE: the body is passed on unread */
-    const char *reason;      /* of a refusal; NULL where a general sentence does */
+    enum filter_hijack hijack; /* the engine may take the connection over */
+    head_rule *head;           /* NULL: nothing to judge before the body */
+    enum body_rule_set body;   /* BODY_NONE: the body is passed on unread */
+    const char *reason;        /* of a refusal; NULL where a general sentence does */
 };
 
 extern const struct endpoint endpoints[];

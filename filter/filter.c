@@ -31,7 +31,7 @@ static struct filter_verdict verdict_for(const struct endpoint *endpoint,
         .reason = passes ? NULL : (reason ? reason : no_memory),
         .endpoint_class = endpoint_class_name(endpoint->class),
         .endpoint = endpoint->route,
-        .may_hijack = passes && endpoint->may_hijack,
+        .hijack = passes ? endpoint->hijack : FILTER_HIJACK_NONE,
     };
 }
 
@@ -232,14 +232,16 @@ struct filter_verdict filter_judge_head(const struct filter_policy *policy,
         return worst;
 
     bool listed = false;
-    bool may_hijack = false;
+    enum filter_hijack hijack = FILTER_HIJACK_NONE;
     size_t next = 0;
     struct slice name;
     const struct endpoint *endpoint;
     while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
         struct filter_verdict verdict =
             judge_endpoint_head(policy, request, &target, endpoint, name, arena);
-        may_hijack = may_hijack || verdict.may_hijack;
+        /* No two rows that hijack match one path. */
+        if (verdict.hijack != FILTER_HIJACK_NONE)
+            hijack = verdict.hijack;
         if (!listed || severity(verdict.decision) > severity(worst.decision))
             worst = verdict;
         listed = true;
@@ -247,8 +249,9 @@ struct filter_verdict filter_judge_head(const struct filter_policy *policy,
     if (!listed)
         return judge_unlisted(policy, request);
     /* A HEAD only borrows the verdict of GET rows; no engine answers one by hijacking. */
-    worst.may_hijack = may_hijack && worst.decision == FILTER_ALLOW &&
-                       !slice_equal(request->method, SLICE("HEAD"));
+    bool passes = worst.decision == FILTER_ALLOW || worst.decision == FILTER_NEED_BODY;
+    worst.hijack =
+        passes && !slice_equal(request->method, SLICE("HEAD")) ? hijack : FILTER_HIJACK_NONE;
     return worst;
 }
 

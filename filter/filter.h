@@ -33,7 +33,7 @@ enum filter_buildkit { FILTER_BUILDKIT_DENY, FILTER_BUILDKIT_OPAQUE };
 struct filter_settings {
     enum filter_preset preset;
     enum filter_buildkit buildkit;
-    bool allow_unknown;     /* --allow-unknown-endpoints: unlisted mutating endpoints pass */
+    bool allow_unknown;       /* --allow-unknown-endpoints: unlisted mutating endpoints pass */
     unsigned api_floor_minor; /* lowest accepted API version 1.N; 0 means the default, 24 */
     /* --allow-bind values: "/dir" opens that folder itself, "/dir/" followed by two stars it and
      * all below. */
@@ -56,6 +56,15 @@ enum filter_decision {
     FILTER_BAD_REQUEST, /* answer 400: not what a client sends, or not what the engine would read */
 };
 
+/* What an endpoint's connection turns into when the engine hijacks it. The answer must say just
+ * that: a tunnel into anything else could carry requests that nobody judges. */
+enum filter_hijack {
+    FILTER_HIJACK_NONE,
+    FILTER_HIJACK_RAW,       /* 101 with Upgrade: tcp, or 200 with a raw stream type */
+    FILTER_HIJACK_WEBSOCKET, /* 101 with Upgrade: websocket */
+    FILTER_HIJACK_H2C,       /* 101 with Upgrade: h2c */
+};
+
 struct filter_verdict {
     enum filter_decision decision;
     /* A stable identifier of the rule that decided, such as "create.privileged"; a string with
@@ -70,7 +79,7 @@ struct filter_verdict {
     /* The endpoint's route pattern ("POST /containers/{name}/attach"), static; NULL if unlisted. */
     const char *endpoint;
     /* The engine may answer this request by hijacking the connection. */
-    bool may_hijack;
+    enum filter_hijack hijack;
 };
 
 /* Judges a request by its head alone. Anything not exactly understood is FILTER_BAD_REQUEST. */

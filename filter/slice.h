@@ -63,7 +63,8 @@ static inline bool slice_equal_ignoring_case(struct slice a, struct slice b) {
     return true;
 }
 
-/* Without leading and trailing SP and HTAB: HTTP's optional white space (RFC 9110 section 5.6.3). */
+/* Without leading and trailing SP and HTAB: HTTP's optional white space (RFC 9110 section 5.6.3).
+ */
 static inline struct slice slice_trim(struct slice s) {
     while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
         s.data++;

@@ -113,7 +113,7 @@ static enum progress take_response_head(struct conn *conn, size_t head_len) {
     struct conn_request *request = &conn->request;
     struct buffer *in = &conn->upstream->in;
     struct slice head = slice_first(buffer_slice(in), head_len);
-    const char *fault = http_response_parse(head, &request->http, request->verdict.may_hijack,
+    const char *fault = http_response_parse(head, &request->http, request->verdict.hijack,
                                             &request->response, &conn->arena);
     if (fault != NULL)
         return no_answer(conn, fault);

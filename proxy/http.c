@@ -273,23 +273,24 @@ const char *http_request_parse(struct slice head, struct http_request *request,
 
 /* The engine's hijack answers: 101 with the protocol it switches to, or, to a client that asked for
  * no upgrade, 200 with a raw stream type and no length (moby, hijack of attach and exec start). */
-static bool is_hijack(const struct head_fields *fields, unsigned status, bool framed) {
-    static const char *const protocols[] = {"tcp", "h2c", "websocket"};
+static bool is_hijack(const struct head_fields *fields, unsigned status, bool framed,
+                      enum filter_hijack expected) {
+    static const char *const protocols[] = {
+        [FILTER_HIJACK_RAW] = "tcp",
+        [FILTER_HIJACK_WEBSOCKET] = "websocket",
+        [FILTER_HIJACK_H2C] = "h2c",
+    };
     static const char *const types[] = {"application/vnd.docker.raw-stream",
                                         "application/vnd.docker.multiplexed-stream"};
     struct slice value = {0};
-    if (framed)
+    if (framed || expected == FILTER_HIJACK_NONE)
         return false;
-    if (status == 101) {
-        if (find_header(fields, SLICE("Upgrade"), &value) != 1 ||
-            !has_token(fields, SLICE("Connection"), SLICE("upgrade")))
-            return false;
-        for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
-            if (slice_equal_ignoring_case(value, slice_from_string(protocols[i])))
-                return true;
-        return false;
-    }
-    if (status != 200 || find_header(fields, SLICE("Content-Type"), &value) != 1)
+    if (status == 101)
+        return find_header(fields, SLICE("Upgrade"), &value) == 1 &&
+               has_token(fields, SLICE("Connection"), SLICE("upgrade")) &&
+               slice_equal_ignoring_case(value, slice_from_string(protocols[expected]));
+    if (status != 200 || expected != FILTER_HIJACK_RAW ||
+        find_header(fields, SLICE("Content-Type"), &value) != 1)
         return false;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (slice_equal_ignoring_case(value, slice_from_string(types[i])))
@@ -298,7 +299,7 @@ static bool is_hijack(const struct head_fields *fields, unsigned status, bool fr
 }
 
 const char *http_response_parse(struct slice head, const struct http_request *request,
-                                bool may_hijack, struct http_response *response,
+                                enum filter_hijack hijack, struct http_response *response,
                                 struct arena *arena) {
     *response = (struct http_response){0};
     struct head_fields fields = {0};
@@ -318,7 +319,7 @@ const char *http_response_parse(struct slice head, const struct http_request *re
         return fault;
     bool framed = response->framing.kind != FRAMING_UNTIL_CLOSE;
     response->status = status;
-    response->hijack = may_hijack && is_hijack(&fields, status, framed);
+    response->hijack = is_hijack(&fields, status, framed, hijack);
     if (status == 101 && !response->hijack)
         return "it switches protocols where nothing asked for that";
     response->interim = status < 200 && status != 101;

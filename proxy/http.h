@@ -41,10 +41,10 @@ struct http_response {
     bool hijack; /* the engine's own hijack answer: the connection is a tunnel from here */
 };
 
-/* The same for the head of a response to `request`. `may_hijack` is the filter's word on whether
- * the request's endpoint hijacks at all; a 101 to any other request is an error. */
+/* The same for the head of a response to `request`. `hijack` is the filter's word on what the
+ * request's endpoint may turn the connection into; any other 101 is an error. */
 const char *http_response_parse(struct slice head, const struct http_request *request,
-                                bool may_hijack, struct http_response *response,
+                                enum filter_hijack hijack, struct http_response *response,
                                 struct arena *arena);
 
 /* The reason phrase of the statuses that the proxy itself answers with; static. */

@@ -188,7 +188,7 @@ def test_requests_while_out_of_descriptors(make_rig):
             outcomes.add(client.read_head().status)
         except (Truncated, OSError) as error:
             outcomes.add(type(error).__name__)
-    assert 200 in outcomes
+    assert outcomes & {200, 502, 503}, "nobody got an answer"
     assert outcomes <= {200, 502, 503, "Truncated", "ConnectionResetError", "TimeoutError",
                         "BrokenPipeError"}
     for client in crowd:

@@ -111,7 +111,7 @@ def test_run_with_a_terminal(proxied):
 def test_logs_follow(proxied, name):
     """Lines come as they are written, not when the container ends."""
     proxied.docker("run", "-d", "--name", name, "-i", IMAGE, "sh", "-c",
-                   "echo one; while read x; do echo got $x; done")
+                   "echo one; while read x && test $x != end; do echo got $x; done")
     follow = proxied.popen("logs", "-f", name, stdout=subprocess.PIPE, text=True)
     try:
         assert follow.stdout.readline() == "one\n"
@@ -121,6 +121,7 @@ def test_logs_follow(proxied, name):
             attached.stdin.write(word + "\n")
             attached.stdin.flush()
             assert follow.stdout.readline() == f"got {word}\n"
+        attached.stdin.write("end\n")
         attached.stdin.close()
         assert follow.stdout.readline() == ""
         assert follow.wait(10) == 0

@@ -51,7 +51,7 @@ static void every_row_is_well_formed(void **state) {
             assert_int_equal(row->allowlist, ENDPOINT_REFUSE);
         /* A hijack is what the class says, and the other way round, unless nobody gets there. */
         if (row->blocklist != ENDPOINT_REFUSE)
-            assert_int_equal(row->may_hijack, row->class == ENDPOINT_HIJACK);
+            assert_int_equal(row->hijack != FILTER_HIJACK_NONE, row->class == ENDPOINT_HIJACK);
         /* Nothing dangerous passes unjudged. */
         if (row->class == ENDPOINT_DANGER && row->blocklist == ENDPOINT_PASS)
             assert_int_not_equal(row->body, BODY_NONE);

@@ -26,7 +26,7 @@ struct request_spec {
 struct expectation {
     enum filter_decision decision;
     const char *rule;
-    bool may_hijack;
+    enum filter_hijack hijack;
 };
 
 static size_t read_headers(const struct request_spec *spec, struct filter_header *headers) {
@@ -49,7 +49,7 @@ static void assert_sound(const struct filter_verdict *verdict) {
         assert_null(verdict->reason);
         return;
     }
-    assert_false(verdict->may_hijack);
+    assert_int_equal(verdict->hijack, FILTER_HIJACK_NONE);
     assert_non_null(verdict->reason);
     size_t length = strlen(verdict->reason);
     assert_true(length > 0);
@@ -83,7 +83,7 @@ static void check(const struct filter_policy *policy, const struct request_spec 
     assert_sound(&verdict);
     assert_int_equal(verdict.decision, expected->decision);
     assert_string_equal(verdict.rule, expected->rule);
-    assert_int_equal(verdict.may_hijack, expected->may_hijack);
+    assert_int_equal(verdict.hijack, expected->hijack);
     arena_reset(&arena);
 }
 
@@ -136,9 +136,9 @@ static void ordinary_work_passes(void **state) {
           "/v1.41/containers/web1/attach?stream=1",
           false,
           {"Connection: Upgrade", "Upgrade: tcp", TEXT}},
-         {ALLOW_, "endpoint.container-attach", true}},
+         {ALLOW_, "endpoint.container-attach", FILTER_HIJACK_RAW}},
         {{"GET", "/v1.41/containers/web1/attach/ws?stream=1", false, {"Upgrade: websocket"}},
-         {ALLOW_, "endpoint.container-attach-ws", true}},
+         {ALLOW_, "endpoint.container-attach-ws", FILTER_HIJACK_WEBSOCKET}},
         {{"HEAD", "/v1.41/containers/web1/attach/ws", false, {0}},
          {ALLOW_, "endpoint.container-attach-ws", false}},
         /* Upgrade on an ordinary route means nothing. */
@@ -317,9 +317,9 @@ static void buildkit_follows_its_switch(void **state) {
     };
     static const struct head_case opaque[] = {
         {{"POST", "/session", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {ALLOW_, "endpoint.session", true}},
+         {ALLOW_, "endpoint.session", FILTER_HIJACK_H2C}},
         {{"POST", "/v1.47/grpc", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {ALLOW_, "endpoint.grpc", true}},
+         {ALLOW_, "endpoint.grpc", FILTER_HIJACK_H2C}},
         {{"POST", "/build?version=2&session=a&remote=client-session&outputs=%5B%5D", false, {0}},
          {ALLOW_, "endpoint.build", false}},
         {{"POST", "/build?version=2&remote=upload-request&buildid=x", false, {0}},
@@ -398,7 +398,8 @@ static void the_allowlist_lets_only_its_own_through(void **state) {
         {{"GET", "/events", false, {0}}, {ALLOW_, "endpoint.events", false}},
         {{"POST", "/build", true, {TAR}}, {ALLOW_, "endpoint.build", false}},
         {{"POST", "/containers/create", true, {JSON}}, {BODY_, "endpoint.container-create", false}},
-        {{"POST", "/containers/a/attach", false, {0}}, {ALLOW_, "endpoint.container-attach", true}},
+        {{"POST", "/containers/a/attach", false, {0}},
+         {ALLOW_, "endpoint.container-attach", FILTER_HIJACK_RAW}},
         {{"POST", "/images/create?fromImage=a", false, {0}},
          {ALLOW_, "endpoint.image-create", false}},
         {{"POST", "/volumes/create", true, {JSON}}, {BODY_, "endpoint.volume-create", false}},
