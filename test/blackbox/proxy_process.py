@@ -36,8 +36,11 @@ def free_port():
 
 
 def clean_environment():
-    """The tests' own environment without what the proxy would take for configuration."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("DIND_PROXY_", "DOCKER_"))}
+    """The tests' own environment without what the proxy would take for configuration, and without
+    what would send Docker's clients to other hosts or CAs than those they are told."""
+    return {k: v for k, v in os.environ.items()
+            if not k.startswith(("DIND_PROXY_", "DOCKER_"))
+            and not k.endswith(("_CA_BUNDLE", "_proxy", "_PROXY"))}
 
 
 def accepts(listener):

@@ -1,10 +1,11 @@
 """What the policy refuses, as a person at the docker client sees it."""
 
 import re
+import subprocess
 
 import pytest
 
-from docker_engine import IMAGE
+from docker_engine import DOCKER, IMAGE
 
 # The client prints the engine's message as it is.
 SHOWN = re.compile(r"blocked by jailoc proxy: .+ \([a-z0-9][a-z0-9._-]*\)")
@@ -37,7 +38,6 @@ RUN = {
     "systempaths": ["--security-opt", "systempaths=unconfined"],
     "cgroup-parent": ["--cgroup-parent", "/x"],
     "runtime": ["--runtime", "other"],
-    "sysctl": ["--sysctl", "kernel.core_pattern=x"],
     "log-driver": ["--log-driver", "syslog"],
 }
 
@@ -89,7 +89,6 @@ def test_build(proxied, tmp_path):
     refused(proxied, "build", "--network", "host", str(tmp_path))
     refused(proxied, "build", "--cgroup-parent", "/x", str(tmp_path))
     refused(proxied, "build", "--security-opt", "seccomp=unconfined", str(tmp_path))
-    refused(proxied, "build", "http://10.0.0.1/context.tar")
 
 
 def test_volumes(proxied):
@@ -110,19 +109,16 @@ def test_swarm_and_plugins(proxied):
 
 
 def test_import_by_url(proxied):
-    refused(proxied, "import", "http://10.0.0.1/root.tar", "x:1")
+    refused(proxied, "import", "http://127.0.0.1:9/root.tar", "x:1")
 
 
 def test_buildkit(proxied, tmp_path):
-    """Refused by default, with a message that names the switch."""
+    """Refused by default. This client shows only the status; the log has the rule."""
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\n")
-    proxied.environment = proxied.environment | {"DOCKER_BUILDKIT": "1"}
-    try:
-        result = proxied.docker("build", str(tmp_path), check=False)
-    finally:
-        proxied.environment = proxied.environment | {"DOCKER_BUILDKIT": "0"}
-    assert result.returncode != 0
-    assert "blocked by jailoc proxy" in result.stdout + result.stderr
+    result = subprocess.run([DOCKER, "build", str(tmp_path)], capture_output=True, text=True,
+                            env=proxied.environment | {"DOCKER_BUILDKIT": "1"}, timeout=60)
+    assert result.returncode != 0 and "403" in result.stderr, result
+    proxied.proxy.wait_log(r"path=/(session|grpc) .*verdict=deny rule=[a-z.-]*buildkit")
 
 
 def test_ryuk_is_told_what_to_do(proxied):

@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RESPONSE = 1, MAY_HIJACK = 2, TO_HEAD = 4 };
+enum { RESPONSE = 1, TO_HEAD = 2, HIJACKS = 4 };
 
 static void require(bool truth) {
     if (!truth)
@@ -122,7 +122,9 @@ static void check_response(struct slice head, const struct http_response *respon
     require(strtoul((char[]){first.data[9], first.data[10], first.data[11], '\0'}, NULL, 10) ==
             status);
     if (response->hijack) {
-        require(switches & MAY_HIJACK && (status == 101 || status == 200));
+        enum filter_hijack hijack = (enum filter_hijack)(switches / HIJACKS % 4);
+        require(hijack != FILTER_HIJACK_NONE);
+        require(status == 101 || (status == 200 && hijack == FILTER_HIJACK_RAW));
         require(response->framing.kind == FRAMING_UNTIL_CLOSE && !response->keep_alive);
         require(!response->interim);
         return;
@@ -150,8 +152,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (data[0] & RESPONSE) {
         struct http_request request = {.is_head = (data[0] & TO_HEAD) != 0};
         struct http_response response;
-        if (http_response_parse(head, &request, (data[0] & MAY_HIJACK) != 0, &response, &arena) ==
-            NULL)
+        if (http_response_parse(head, &request, (enum filter_hijack)(data[0] / HIJACKS % 4),
+                                &response, &arena) == NULL)
             check_response(head, &response, data[0]);
     } else {
         struct http_request request;

@@ -324,8 +324,8 @@ static void the_number_of_header_lines_is_bounded(void **state) {
         struct arena arena = {0};
         struct http_request request = {0};
         struct http_response response;
-        const char *fault =
-            http_response_parse(slice_of(head, len), &request, false, &response, &arena);
+        const char *fault = http_response_parse(slice_of(head, len), &request, FILTER_HIJACK_NONE,
+                                                &response, &arena);
         assert_int_equal(fault == NULL, count <= HTTP_MAX_HEADERS);
         arena_reset(&arena);
     }
@@ -419,7 +419,7 @@ static void bodies_and_connections_of_requests(void **state) {
  * ------------------------------------------------------------------------------------ */
 
 enum { REFUSED = 0, SOUND = 1 };
-enum flags { HIJACKS = 1, TO_HEAD = 2 };
+enum { HIJACKS = FILTER_HIJACK_RAW, HIJACK_MASK = 15, TO_HEAD = 16 };
 
 struct response_case {
     struct slice head;
@@ -434,8 +434,8 @@ static void check_response(const struct response_case *c) {
     struct arena arena = {0};
     struct http_request request = {.is_head = (c->flags & TO_HEAD) != 0};
     struct http_response response;
-    const char *fault =
-        http_response_parse(c->head, &request, (c->flags & HIJACKS) != 0, &response, &arena);
+    const char *fault = http_response_parse(
+        c->head, &request, (enum filter_hijack)(c->flags & HIJACK_MASK), &response, &arena);
     if ((fault == NULL) != c->sound || (fault == NULL && response.hijack != c->hijack))
         print_error("%s: %.*s\n", fault == NULL ? "accepted" : fault, SLICE_ARGS(c->head));
     assert_int_equal(fault == NULL, c->sound);
@@ -556,8 +556,10 @@ static void only_the_engines_own_answer_is_a_hijack(void **state) {
     static const struct response_case cases[] = {
         /* 101, for a request that may hijack. */
         {SWITCH(RAW UPGRADE("tcp")), HIJACKS, SOUND, FRAMING_UNTIL_CLOSE, 0, false, false, true},
-        {SWITCH(UPGRADE("h2c")), HIJACKS, SOUND, FRAMING_UNTIL_CLOSE, 0, false, false, true},
-        {SWITCH(UPGRADE("websocket")), HIJACKS, SOUND, FRAMING_UNTIL_CLOSE, 0, false, false, true},
+        {SWITCH(UPGRADE("h2c")), FILTER_HIJACK_H2C, SOUND, FRAMING_UNTIL_CLOSE, 0, false, false,
+         true},
+        {SWITCH(UPGRADE("websocket")), FILTER_HIJACK_WEBSOCKET, SOUND, FRAMING_UNTIL_CLOSE, 0,
+         false, false, true},
         {SWITCH(UPGRADE("TCP")), HIJACKS, SOUND, FRAMING_UNTIL_CLOSE, 0, false, false, true},
         {SWITCH("connection: keep-alive, upgrade\r\nupgrade: tcp\r\n"), HIJACKS, SOUND,
          FRAMING_UNTIL_CLOSE, 0, false, false, true},
@@ -615,6 +617,36 @@ static void only_the_engines_own_answer_is_a_hijack(void **state) {
         check_response(&cases[i]);
 }
 
+/* The engine switches to what the endpoint is for, or the answer is none. */
+static void each_endpoint_has_its_own_protocol(void **state) {
+    (void)state;
+    static const struct {
+        enum filter_hijack hijack;
+        struct slice head;
+    } switches[] = {
+        {FILTER_HIJACK_RAW, SWITCH(UPGRADE("tcp"))},
+        {FILTER_HIJACK_WEBSOCKET, SWITCH(UPGRADE("websocket"))},
+        {FILTER_HIJACK_H2C, SWITCH(UPGRADE("h2c"))},
+    };
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        for (size_t j = 0; j < COUNT(switches); j++) {
+            const struct response_case c = {.head = switches[i].head,
+                                            .flags = switches[j].hijack,
+                                            .sound = i == j,
+                                            .kind = FRAMING_UNTIL_CLOSE,
+                                            .hijack = true};
+            check_response(&c);
+        }
+        /* The answer without an upgrade exists for raw streams alone. */
+        const struct response_case raw = {.head = OK_HEAD(RAW),
+                                          .flags = switches[i].hijack,
+                                          .sound = SOUND,
+                                          .kind = FRAMING_UNTIL_CLOSE,
+                                          .hijack = switches[i].hijack == FILTER_HIJACK_RAW};
+        check_response(&raw);
+    }
+}
+
 static void reasons_are_named(void **state) {
     (void)state;
     static const unsigned statuses[] = {400, 403, 408, 413, 417, 431, 500, 502, 503, 504};
@@ -642,6 +674,7 @@ int main(void) {
         cmocka_unit_test(bodies_of_responses),
         cmocka_unit_test(odd_responses_are_refused),
         cmocka_unit_test(only_the_engines_own_answer_is_a_hijack),
+        cmocka_unit_test(each_endpoint_has_its_own_protocol),
         cmocka_unit_test(reasons_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
