@@ -32,11 +32,14 @@ static inline size_t buffer_len(const struct buffer *buffer) {
 
 /* What is held; valid until the buffer changes. */
 static inline struct slice buffer_slice(const struct buffer *buffer) {
-    return slice_of(buffer->data == NULL ? NULL : buffer->data + buffer->start, buffer_len(buffer));
+    if (buffer->data == NULL)
+        return slice_of(NULL, 0);
+    return slice_of(buffer->data + buffer->start, buffer_len(buffer));
 }
 
-/* Makes room for at least one more byte while holding at most `limit`: takes a block from the pool,
- * moves what is held to the front, or grows. False when `limit` is reached or memory is out. */
+/* Makes room for at least one more byte, unless `limit` bytes or more are held: takes a block from
+ * the pool, moves what is held to the front, or grows. False when `limit` is reached or memory is
+ * out. */
 bool buffer_reserve(struct buffer *buffer, struct buffer_pool *pool, size_t limit);
 
 /* Where the next bytes go and how many fit; after buffer_reserve. */

@@ -20,9 +20,9 @@ enum {
 struct config_listener {
     struct address address;
     bool tls;
-    mode_t mode;       /* unix: permission bits of the socket */
-    uid_t owner;       /* unix: (uid_t)-1 leaves it */
-    gid_t group;       /* unix: (gid_t)-1 leaves it */
+    mode_t mode; /* unix: permission bits of the socket */
+    uid_t owner; /* unix: (uid_t)-1 leaves it */
+    gid_t group; /* unix: (gid_t)-1 leaves it */
 };
 
 enum config_log_format { CONFIG_LOG_KEY_VALUE, CONFIG_LOG_JSON };
@@ -31,7 +31,7 @@ enum config_log_format { CONFIG_LOG_KEY_VALUE, CONFIG_LOG_JSON };
 struct config {
     struct config_listener listeners[CONFIG_MAX_LISTENERS];
     size_t listener_count;
-    bool insecure_plain_tcp; /* --insecure-plain-tcp: plain TCP beyond loopback is meant */
+    bool insecure_plain_tcp;     /* --insecure-plain-tcp: plain TCP beyond loopback is meant */
     struct tls_files server_tls; /* set when any listener has tls */
 
     struct address upstream;
@@ -44,10 +44,10 @@ struct config {
     size_t max_header_bytes;
     size_t max_judged_body;
     unsigned handshake_timeout;
-    unsigned head_timeout;    /* for a head once begun, and for a judged body */
-    unsigned idle_timeout;    /* between requests on a kept connection */
-    unsigned connect_timeout; /* to the engine, TLS handshake included */
-    unsigned drain_timeout;   /* after SIGTERM */
+    unsigned head_timeout;     /* for a head once begun, and for a judged body */
+    unsigned idle_timeout;     /* between requests on a kept connection */
+    unsigned connect_timeout;  /* to the engine, TLS handshake included */
+    unsigned drain_timeout;    /* after SIGTERM */
     unsigned tcp_user_timeout; /* 0: the kernel's default */
 
     struct filter_settings filter;

@@ -1,6 +1,7 @@
 #include "proxy/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -51,6 +52,12 @@ static void write_all(const char *data, size_t len) {
         ssize_t n = write(STDERR_FILENO, data, len);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN) {
+            /* Somebody who shares it made it non-blocking. */
+            struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+            (void)poll(&writable, 1, -1);
+            continue;
+        }
         if (n <= 0)
             return; /* nobody is left to tell */
         data += n;
@@ -82,6 +89,13 @@ static bool ring_put(struct ring *ring, const char *data, size_t len) {
 static bool ring_flush(struct ring *ring) {
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     size_t head = atomic_load(&ring->head);
+    uint64_t dropped = atomic_load(&ring->dropped);
+    if (dropped != ring->reported) {
+        log_message(LOG_WARNING, "log",
+                    "%llu lines were dropped: standard error is not read fast enough",
+                    (unsigned long long)(dropped - ring->reported));
+        ring->reported = dropped;
+    }
     if (head == tail)
         return false;
     size_t at = tail % RING_SIZE;
@@ -90,14 +104,6 @@ static bool ring_flush(struct ring *ring) {
     write_all(ring->data + at, first);
     write_all(ring->data, len - first);
     atomic_store_explicit(&ring->tail, head, memory_order_release);
-
-    uint64_t dropped = atomic_load(&ring->dropped);
-    if (dropped != ring->reported) {
-        log_message(LOG_WARNING, "log",
-                    "%llu lines were dropped: standard error is not read fast enough",
-                    (unsigned long long)(dropped - ring->reported));
-        ring->reported = dropped;
-    }
     return true;
 }
 

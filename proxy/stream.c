@@ -19,6 +19,21 @@ static enum stream_status fail(const char *what, int error) {
     return STREAM_ERROR;
 }
 
+/* A reset that a write has met shows as an end to the next read. EPIPE alone does not say that the
+ * peer's own direction was cut: it may just have closed for reading. */
+static enum stream_status fail_write(struct stream *stream, const char *what, int error) {
+    stream->broken = stream->broken || error != EPIPE;
+    return fail(what, error);
+}
+
+/* The kernel says that there are no more bytes. */
+static enum stream_status end_of_stream(struct stream *stream) {
+    if (stream->broken)
+        return fail("read", ECONNRESET);
+    stream->read_ended = true;
+    return STREAM_EOF;
+}
+
 static bool would_block(int error) {
     return error == EAGAIN || error == EWOULDBLOCK;
 }
@@ -150,8 +165,10 @@ enum stream_status stream_read(struct stream *stream, void *buffer, size_t size,
         }
         if (n < 0)
             return fail("read", errno);
+        if (n == 0)
+            return end_of_stream(stream);
         *got = (size_t)n;
-        status = n == 0 ? STREAM_EOF : STREAM_OK;
+        status = STREAM_OK;
     }
     if (status == STREAM_EOF || status == STREAM_TRUNCATED)
         stream->read_ended = true;
@@ -174,7 +191,7 @@ enum stream_status stream_write(struct stream *stream, const void *buffer, size_
         return STREAM_WAIT;
     }
     if (n < 0)
-        return fail("write", errno);
+        return fail_write(stream, "write", errno);
     *put = (size_t)n;
     return STREAM_OK;
 }
@@ -209,10 +226,8 @@ enum stream_status stream_peek(struct stream *stream, void *buffer, size_t size,
     }
     if (n < 0)
         return fail("read", errno);
-    if (n == 0) {
-        stream->read_ended = true;
-        return STREAM_EOF;
-    }
+    if (n == 0)
+        return end_of_stream(stream);
     *got = (size_t)n;
     return STREAM_OK;
 }
@@ -229,10 +244,8 @@ enum stream_status stream_splice_in(struct stream *stream, int pipe_end, size_t 
     }
     if (n < 0)
         return fail("splice from the socket", errno);
-    if (n == 0) {
-        stream->read_ended = true;
-        return STREAM_EOF;
-    }
+    if (n == 0)
+        return end_of_stream(stream);
     *got = (size_t)n;
     return STREAM_OK;
 }
@@ -247,7 +260,7 @@ enum stream_status stream_splice_out(struct stream *stream, int pipe_end, size_t
         return STREAM_WAIT;
     }
     if (n < 0)
-        return fail("splice to the socket", errno);
+        return fail_write(stream, "splice to the socket", errno);
     *put = (size_t)n;
     return STREAM_OK;
 }

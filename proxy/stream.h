@@ -21,6 +21,7 @@ struct stream {
     bool hung_up;     /* the kernel says both directions are over, or the socket has an error */
     bool read_ended;  /* the peer ended its direction */
     bool write_ended; /* we ended ours */
+    bool broken;      /* a write met an error, which the kernel tells only once */
     bool read_wants_write; /* TLS has to write before it can read on */
     bool write_wants_read;
     bool user_timeout_lifted; /* see stream_sweep_user_timeout */

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(config, items):
     """DIND_PROXY_ONLY=threads keeps the tests marked so: what TSan is for."""
     if os.environ.get("DIND_PROXY_ONLY") == "threads":
         chosen = [i for i in items if i.get_closest_marker("threads")]
-        config.hook.pytest_deselected([i for i in items if i not in chosen])
+        config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
         items[:] = chosen
 
 

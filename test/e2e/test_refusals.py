@@ -118,7 +118,7 @@ def test_buildkit(proxied, tmp_path):
     result = subprocess.run([DOCKER, "build", str(tmp_path)], capture_output=True, text=True,
                             env=proxied.environment | {"DOCKER_BUILDKIT": "1"}, timeout=60)
     assert result.returncode != 0 and "403" in result.stderr, result
-    proxied.proxy.wait_log(r"path=/(session|grpc) .*verdict=deny rule=[a-z.-]*buildkit")
+    proxied.proxy.wait_log(r"path=(/v[0-9.]+)?/(session|grpc) verdict=deny rule=endpoint\.")
 
 
 def test_ryuk_is_told_what_to_do(proxied):

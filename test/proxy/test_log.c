@@ -330,7 +330,7 @@ static void an_overflow_is_counted_and_reported(void **state) {
     enum { LINES = 1000, PADDING = 3000 };
     log_configure(LOG_INFO, false);
     struct reader reader = {.from = pipe_stderr()};
-    pthread_t thread;
+    pthread_t thread = {0};
     bool ok = log_start() == 0 && log_attach() == 0;
     /* Nobody reads yet: this must return all the same. */
     for (size_t i = 0; ok && i < LINES; i++)
@@ -375,7 +375,7 @@ static void lines_of_several_threads_stay_whole(void **state) {
         struct job jobs[THREADS];
         log_configure(LOG_INFO, false);
         struct reader reader = {.from = pipe_stderr()};
-        pthread_t thread;
+        pthread_t thread = {0};
         bool ok = log_start() == 0 && pthread_create(&thread, NULL, read_all, &reader) == 0;
         for (size_t i = 0; ok && i < THREADS; i++) {
             jobs[i] = (struct job){.index = i, .attach = attach};
