@@ -133,7 +133,7 @@ def dind_proxy(hop, options, name="dind-proxy", extra=()):
     port = free_port()
     path = hop.folder / f"{name.replace(' ', '-')}.sock"
     keys = hop.certificates
-    command = [options.proxy, "--workers", options.threads, "--max-connections", 16384]
+    command = [options.proxy, "--workers", options.threads, "--max-connections", max_connections()]
     if hop.tls:
         command += ["--listen", f"tcp://127.0.0.1:{port}"]
         command += ["--tls-cert", keys / "proxy/cert.pem", "--tls-key", keys / "proxy/key.pem"]
@@ -154,7 +154,7 @@ def dind_proxy_user_space(hop, options):
 HAPROXY = """\
 global
     nbthread {threads}
-    maxconn 16384
+    maxconn {connections}
     log stderr format raw local0
 
 defaults
@@ -202,7 +202,8 @@ def haproxy(hop, options):
         bind = f"unix@{path} mode 600"
         server = f"unix@{hop.engine_path}"
     file = hop.folder / "haproxy.cfg"
-    file.write_text(HAPROXY.format(threads=options.threads, bind=bind, server=server))
+    file.write_text(HAPROXY.format(threads=options.threads, connections=max_connections(), bind=bind,
+                                   server=server))
     return Contender("HAProxy", hop, [options.haproxy, "-db", "-f", file], port, path)
 
 
@@ -215,9 +216,14 @@ def copy_relay(hop, options):
 
 
 def raise_descriptor_limit():
+    """For this process and those it starts; both proxies size their tables by it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    want = 40000 if hard == resource.RLIM_INFINITY else min(hard, 40000)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def max_connections():
+    """As many as there are descriptors for, two each, and some for pipes and listeners."""
+    return min(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 3)
 
 
 def kernel_tls():

@@ -58,7 +58,8 @@ static ssize_t take(struct end *end, char *buffer, size_t size) {
     ERR_clear_error();
     if (end->tls == NULL)
         return plain_result(read(end->fd, buffer, size));
-    return result_of(end, SSL_read_ex(end->tls, buffer, size, &count), count);
+    int done = SSL_read_ex(end->tls, buffer, size, &count);
+    return result_of(end, done, count);
 }
 
 static ssize_t put(struct end *end, const char *buffer, size_t size) {
@@ -66,7 +67,8 @@ static ssize_t put(struct end *end, const char *buffer, size_t size) {
     ERR_clear_error();
     if (end->tls == NULL)
         return plain_result(write(end->fd, buffer, size));
-    return result_of(end, SSL_write_ex(end->tls, buffer, size, &count), count);
+    int done = SSL_write_ex(end->tls, buffer, size, &count);
+    return result_of(end, done, count);
 }
 
 /* Copies until it would block. False on an error. */

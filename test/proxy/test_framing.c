@@ -362,8 +362,7 @@ static void the_blind_count_is_the_payload_ahead(void **state) {
     assert_false(framing.done);
 }
 
-/* --- against a decoder of its own ----------------------------------------------------------------
- */
+/* --- against a decoder of its own --- */
 
 /* Reads whole texts by searching, where the real one steps from byte to byte. */
 struct decoder {

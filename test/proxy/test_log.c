@@ -15,8 +15,7 @@
 
 #include "proxy/log.h"
 
-/* --- what lands on standard error ----------------------------------------------------------------
- */
+/* --- what lands on standard error --- */
 
 static int real_stderr = -1;
 static char captured[1 << 16];
@@ -236,8 +235,7 @@ static void fields_that_do_not_fit_are_left_out_whole(void **state) {
     assert_non_null(strstr(captured, "\"event\":\"e\"}\n"));
 }
 
-/* --- the writing thread --------------------------------------------------------------------------
- */
+/* --- the writing thread --- */
 
 struct reader {
     int from;
