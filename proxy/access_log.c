@@ -24,8 +24,11 @@ static size_t index_of(struct slice s, char c) {
     return at == NULL ? s.len : (size_t)(at - s.data);
 }
 
-/* The target with the values of other parameters replaced by "…"; NULL when memory is out. */
+/* The target with the values of other parameters replaced by "*"; without the query when memory is
+ * out. A target that is no path was refused, and may hold credentials anywhere. */
 static struct slice redact(struct slice target, struct arena *arena) {
+    if (!slice_starts_with(target, SLICE("/")))
+        return SLICE("(not a path)");
     size_t query = index_of(target, '?');
     char *text = arena_alloc(arena, target.len * 2 + 1);
     if (text == NULL || query == target.len)
@@ -36,7 +39,8 @@ static struct slice redact(struct slice target, struct arena *arena) {
     while (rest.len > 0) {
         struct slice pair = slice_first(rest, index_of(rest, '&'));
         struct slice name = slice_first(pair, index_of(pair, '='));
-        bool whole = is_shown(name) || name.len == pair.len;
+        /* Some readers take ';' for a separator too. */
+        bool whole = (is_shown(name) && index_of(pair, ';') == pair.len) || name.len == pair.len;
         size_t keep = whole ? pair.len : name.len + 1;
         memcpy(text + len, pair.data, keep);
         len += keep;
@@ -50,6 +54,8 @@ static struct slice redact(struct slice target, struct arena *arena) {
 }
 
 static const char *verdict_name(const struct conn_request *request) {
+    if (request->verdict.rule == NULL)
+        return "none"; /* it was never judged: the head did not come whole */
     switch (request->verdict.decision) {
     case FILTER_ALLOW:
         return "allow";
@@ -71,7 +77,9 @@ void access_log_request(struct conn *conn) {
     bool refused =
         request->verdict.decision == FILTER_DENY || request->verdict.decision == FILTER_BAD_REQUEST;
     enum log_level level = refused || request->status >= 500 ? LOG_WARNING : LOG_INFO;
-    if (!log_enabled(level))
+    uint64_t now = deadline_now();
+    uint64_t suppressed = 0;
+    if (!log_enabled(level) || (refused && !log_limit_pass(&conn->log_limit, now, &suppressed)))
         return;
 
     struct log_record record;
@@ -90,7 +98,9 @@ void access_log_request(struct conn *conn) {
     log_number(&record, "status", request->status);
     log_number(&record, "bytes_up", conn->up.total);
     log_number(&record, "bytes_down", conn->down.total + request->reply_bytes);
-    log_number(&record, "duration_ms", deadline_now() - request->started);
+    log_number(&record, "duration_ms", now - request->started);
+    if (suppressed > 0)
+        log_number(&record, "suppressed", suppressed);
     if (request->outcome != NULL)
         log_string(&record, "outcome", request->outcome);
     log_end(&record);

@@ -12,18 +12,34 @@
 enum {
     LINGER_BYTES =
         32 * 1024 * 1024, /* how much of a refused body is read to let the answer through */
-    LINGER_TURN = 64,     /* reads a turn */
+    JUDGED_BUDGET = 64 * 1024 * 1024, /* a worker's, for bodies to be judged */
+    LINGER_TURN = 64,                 /* reads a turn */
+    TURN_STEPS = 64,   /* steps of the state machine a turn: some ten small requests */
+    MAX_REFUSALS = 64, /* in a row; then the connection closes, as no client means to go on so */
 };
 
 static void set_deadline(struct conn *conn, enum deadline_class class) {
     deadline_arm(&conn->worker->deadlines, &conn->deadline, class, conn->worker->now);
 }
 
-/* --- a request's beginning
- * ------------------------------------------------------------------------ */
+/* --- a request's beginning --- */
+
+/* Each body to be judged is bounded, but not how many clients send one at a time: all those of a
+ * worker share a budget. False when it is exceeded and this one is among the large. */
+static bool charge_body(struct conn *conn) {
+    conn->worker->judged_bytes += conn->in.capacity - conn->charged;
+    conn->charged = conn->in.capacity;
+    return conn->charged <= BUFFER_SIZE || conn->worker->judged_bytes <= JUDGED_BUDGET;
+}
+
+static void refund_body(struct conn *conn) {
+    conn->worker->judged_bytes -= conn->charged;
+    conn->charged = 0;
+}
 
 /* Forgets the last request and waits for the next. */
 static void await_request(struct conn *conn) {
+    refund_body(conn);
     arena_reset(&conn->arena);
     conn->request = (struct conn_request){0};
     conn->up = (struct relay){0};
@@ -68,11 +84,12 @@ static enum progress act_on(struct conn *conn, size_t body) {
     bool whole = request->http.framing.done || body > 0;
     switch (verdict->decision) {
     case FILTER_ALLOW:
+        conn->refusals = 0;
         return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
     case FILTER_DENY:
         buffer_consume(&conn->in, &conn->worker->pools.buffers, body);
         return reply_refusal(conn, 403, verdict->reason, verdict->rule,
-                             whole && request->http.keep_alive);
+                             whole && request->http.keep_alive && ++conn->refusals < MAX_REFUSALS);
     case FILTER_BAD_REQUEST:
     case FILTER_NEED_BODY:
         break;
@@ -174,6 +191,8 @@ static enum progress run_body(struct conn *conn) {
         if (held.len >= limit && request->judged_len >= limit)
             return refuse_http(conn, 413, "http.body-size",
                                "the request's body is too large to judge");
+        if (!charge_body(conn))
+            return reply_fault(conn, 503, "too many large requests at a time; try again");
         return read_more(conn, limit);
     }
     deadline_cancel(&conn->worker->deadlines, &conn->deadline);
@@ -189,8 +208,7 @@ static enum progress run_body(struct conn *conn) {
     return judge_body(conn, slice_of(payload, len), wire.len);
 }
 
-/* --- a request's end
- * ------------------------------------------------------------------------------ */
+/* --- a request's end --- */
 
 /* Reads and throws away what still comes, so that closing does not reset the connection under an
  * answer that the client has not read yet (RFC 9112 section 9.6). */
@@ -207,10 +225,13 @@ static enum progress run_linger(struct conn *conn) {
         if (status == STREAM_WAIT)
             continue;
         conn->lingered += got;
-        if (status != STREAM_OK || conn->lingered > LINGER_BYTES) {
+        if (status != STREAM_OK) {
             conn->state = CONN_CLOSED;
             return PROGRESS_NEXT;
         }
+        /* Enough: closing now would reset the answer, so the client is made to wait instead. */
+        if (conn->lingered > LINGER_BYTES)
+            return PROGRESS_WAIT;
     }
     return PROGRESS_AGAIN;
 }
@@ -250,6 +271,7 @@ enum progress conn_fail(struct conn *conn, const char *outcome) {
 static void destroy(struct conn *conn) {
     struct worker *worker = conn->worker;
     deadline_cancel(&worker->deadlines, &conn->deadline);
+    refund_body(conn);
     exchange_end(conn, false);
     stream_close(&conn->client, false);
     buffer_release(&conn->in, &worker->pools.buffers);
@@ -266,8 +288,7 @@ static void destroy(struct conn *conn) {
     worker_connection_closed(worker);
 }
 
-/* --- the machine
- * ---------------------------------------------------------------------------------- */
+/* --- the machine --- */
 
 /* The state, what it does, and what becomes of it when its deadline expires. */
 static const struct {
@@ -288,15 +309,22 @@ static const struct {
 
 void conn_run(struct conn *conn) {
     enum progress progress = PROGRESS_NEXT;
-    while (progress == PROGRESS_NEXT && conn->state != CONN_CLOSED)
-        progress = states[conn->state].run(conn);
+    /* A client that pipelines requests must not keep its worker to itself. */
+    for (int step = 0; step < TURN_STEPS && progress == PROGRESS_NEXT; step++)
+        if (conn->state != CONN_CLOSED)
+            progress = states[conn->state].run(conn);
     if (conn->state == CONN_CLOSED)
         destroy(conn);
-    else if (progress == PROGRESS_AGAIN)
+    else if (progress != PROGRESS_WAIT)
         worker_enqueue(conn->worker, conn);
 }
 
 void conn_expired(struct conn *conn) {
+    /* A slow reader is still on the last bytes of its stream. */
+    if (conn->state == CONN_LINGER && stream_unsent(&conn->client) > 0) {
+        set_deadline(conn, DEADLINE_LINGER);
+        return;
+    }
     unsigned status = states[conn->state].expired_status;
     conn->request.outcome = "timeout";
     if (status != 0 && conn->request.began)

@@ -15,6 +15,7 @@
 #include "proxy/config.h"
 #include "proxy/deadline.h"
 #include "proxy/http.h"
+#include "proxy/log.h"
 #include "proxy/relay.h"
 #include "proxy/stream.h"
 #include "proxy/upstream.h"
@@ -87,6 +88,9 @@ struct conn {
 
     struct slice reply; /* what is left of our own answer; in the arena or static */
     enum conn_state after_reply;
+    size_t charged;    /* of the worker's budget for bodies to be judged, in bytes */
+    unsigned refusals; /* in a row */
+    struct log_limit log_limit;
     uint64_t lingered; /* bytes read and thrown away since */
 };
 
@@ -106,8 +110,7 @@ void conn_drain(struct conn *conn);
 /* Closes it at once, whatever it does. */
 void conn_abort(struct conn *conn, const char *outcome);
 
-/* --- between conn.c, exchange.c and reply.c ------------------------------------------------------
- */
+/* --- between conn.c, exchange.c and reply.c --- */
 
 /* conn.c: the exchange is over; `keep`: the client's connection may serve another request. */
 enum progress conn_finish(struct conn *conn, bool keep);

@@ -28,8 +28,7 @@ void exchange_end(struct conn *conn, bool reusable) {
     conn->upstream = NULL;
 }
 
-/* --- connecting ---------------------------------------------------------------------------------
- */
+/* --- connecting --- */
 
 /* Points both relays at the engine's connection. The head goes up from the very memory that was
  * judged; `body` bytes of judged body follow from the client's buffer. */
@@ -79,8 +78,7 @@ enum progress exchange_connect(struct conn *conn) {
     return PROGRESS_NEXT;
 }
 
-/* --- the response's head -------------------------------------------------------------------------
- */
+/* --- the response's head --- */
 
 /* The engine ended or failed before it answered. A kept connection may have been closed by the
  * engine just before the request reached it: a request that changes nothing is sent once more. */
@@ -169,8 +167,7 @@ static enum progress read_response_head(struct conn *conn) {
     }
 }
 
-/* --- both directions
- * ------------------------------------------------------------------------------ */
+/* --- both directions --- */
 
 /* The request is with the engine. What the client sends now is its next request: at most a buffer
  * of it is read, and kept. Its end of stream is passed on, as the engine ends what it does for a
@@ -282,8 +279,7 @@ enum progress exchange_run(struct conn *conn) {
     return most_urgent(up, down);
 }
 
-/* --- tunnels
- * -------------------------------------------------------------------------------------- */
+/* --- tunnels --- */
 
 /* One direction of a tunnel: true while it lasts. At its end the other side is told, and only that:
  * the opposite direction goes on. */
@@ -303,10 +299,17 @@ static bool run_half(struct conn *conn, struct relay *relay, bool *ended, enum p
             /* That side reads no more; what it still has to say is read by the other direction. */
             *ended = true;
             return true;
-        case RELAY_TRUNCATED:
         case RELAY_READ_ERROR:
+        case RELAY_TRUNCATED:
         case RELAY_MALFORMED:
-            return false;
+            if (relay == &conn->up)
+                return false;
+            /* An engine that closes with input unread resets the connection: that is how a
+             * container ends whose stdin was not used up. What it wrote before still belongs to the
+             * client. */
+            relay->from->hung_up = true;
+            *ended = true;
+            break;
         }
     }
     return relay->to->write_ended || stream_end_write(relay->to) != STREAM_ERROR;

@@ -178,8 +178,7 @@ int log_attach(void) {
     return 0;
 }
 
-/* --- records ------------------------------------------------------------------------------------
- */
+/* --- records --- */
 
 enum { RECORD_END = 2 }; /* room kept for "}" and the newline */
 
@@ -279,6 +278,21 @@ void log_end(struct log_record *record) {
     if (!ring_put(own_ring, record->text, record->len))
         atomic_fetch_add(&own_ring->dropped, 1);
     wake_writer();
+}
+
+bool log_limit_pass(struct log_limit *limit, uint64_t now, uint64_t *suppressed) {
+    if (limit->second != now / 1000) {
+        limit->second = now / 1000;
+        limit->lines = 0;
+    }
+    if (limit->lines >= LOG_LIMIT_LINES) {
+        limit->suppressed++;
+        return false;
+    }
+    limit->lines++;
+    *suppressed = limit->suppressed;
+    limit->suppressed = 0;
+    return true;
 }
 
 void log_message(enum log_level level, const char *event, const char *format, ...) {

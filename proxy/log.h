@@ -42,6 +42,19 @@ void log_string(struct log_record *record, const char *key, const char *value);
 void log_number(struct log_record *record, const char *key, uint64_t value);
 void log_end(struct log_record *record);
 
+/* Keeps whoever causes lines from flooding the log: at most LOG_LIMIT_LINES a second pass.
+ * Zero-initialised is ready for use. */
+enum { LOG_LIMIT_LINES = 100 };
+struct log_limit {
+    uint64_t second;
+    uint64_t suppressed;
+    unsigned lines;
+};
+
+/* True if a line may be written at `now` (milliseconds); `*suppressed` is then how many were not
+ * since the last one that was. */
+bool log_limit_pass(struct log_limit *limit, uint64_t now, uint64_t *suppressed);
+
 /* A line with a message and nothing else. */
 __attribute__((format(printf, 3, 4))) void log_message(enum log_level level, const char *event,
                                                        const char *format, ...);

@@ -6,8 +6,9 @@ enum {
     TURN_STEPS = 256,
     /* Chunk size lines are looked at in pieces of this many bytes. */
     PEEK_SIZE = 64,
-    /* Below this, a message is not worth a pipe. */
-    BULKY_BYTES = BUFFER_SIZE,
+    /* A run of payload shorter than this is not worth a pipe, one as long as that is. */
+    SMALL_BYTES = BUFFER_SIZE / 4,
+    BULKY_BYTES = BUFFER_SIZE / 2,
 };
 
 enum step {
@@ -85,57 +86,57 @@ static enum step splice_out(struct relay *relay, struct relay_pools *pools) {
     return step;
 }
 
-static bool may_splice(const struct relay *relay) {
-    return stream_can_splice(relay->from) && stream_can_splice(relay->to);
-}
-
 /* Finds out how far the message goes in the bytes that still lie in the socket. */
 static enum step look_ahead(struct relay *relay) {
     char bytes[PEEK_SIZE];
     size_t got = 0;
     enum step step = step_from_read(stream_peek(relay->from, bytes, sizeof bytes, &got), relay);
-    if (step == STEP_MOVED)
-        relay->spliceable = framing_scan(&relay->framing, bytes, got, NULL, NULL);
+    if (step != STEP_MOVED)
+        return step;
+    relay->spliceable = framing_scan(&relay->framing, bytes, got, NULL, NULL);
+    /* Small chunks are cheaper copied, many at a time, than looked at one by one. */
+    if (framing_blind(&relay->framing) < SMALL_BYTES)
+        relay->bulky = false;
+    return step;
+}
+
+/* Moves what is known to belong to the message from the socket to the pipe. */
+static enum step splice_known(struct relay *relay, struct pipe *pipe, size_t *moved) {
+    uint64_t blind = framing_blind(&relay->framing);
+    uint64_t known = blind > UINT64_MAX - relay->spliceable ? blind : relay->spliceable + blind;
+    size_t room = pipe->capacity - pipe->filled;
+    size_t got = 0;
+    enum step step = step_from_read(stream_splice_in(relay->from, pipe->write_end,
+                                                     known < room ? (size_t)known : room,
+                                                     pipe->filled == 0, &got),
+                                    relay);
+    uint64_t looked_at = got < relay->spliceable ? got : relay->spliceable;
+    relay->spliceable -= looked_at;
+    framing_skip(&relay->framing, got - looked_at);
+    pipe->filled += got;
+    *moved += got;
     return step;
 }
 
 /* Fills the pipe from the socket, as far as the message is known to go. */
 static enum step splice_in(struct relay *relay, struct relay_pools *pools) {
-    if (relay->pipe == NULL && (relay->pipe = pipe_pool_take(&pools->pipes)) == NULL) {
-        relay->bulky = false;
-        return STEP_MOVED;
-    }
     struct pipe *pipe = relay->pipe;
     enum step step = STEP_MOVED;
     size_t moved = 0;
-    while (step == STEP_MOVED && pipe->filled < pipe->capacity && relay->from->readable) {
-        if (relay->spliceable == 0 && framing_blind(&relay->framing) == 0) {
-            if (relay->framing.done || relay->framing.bad)
-                break;
+    while (step == STEP_MOVED && relay->bulky && pipe->filled < pipe->capacity &&
+           relay->from->readable) {
+        if (relay->spliceable > 0 || framing_blind(&relay->framing) > 0)
+            step = splice_known(relay, pipe, &moved);
+        else if (relay->framing.done || relay->framing.bad)
+            break;
+        else
             step = look_ahead(relay);
-            if (relay->spliceable == 0)
-                break;
-        }
-        uint64_t blind = framing_blind(&relay->framing);
-        uint64_t known = blind > UINT64_MAX - relay->spliceable ? blind : relay->spliceable + blind;
-        size_t room = pipe->capacity - pipe->filled;
-        size_t got = 0;
-        step = step_from_read(stream_splice_in(relay->from, pipe->write_end,
-                                               known < room ? (size_t)known : room,
-                                               pipe->filled == 0, &got),
-                              relay);
-        uint64_t looked_at = got < relay->spliceable ? got : relay->spliceable;
-        relay->spliceable -= looked_at;
-        framing_skip(&relay->framing, got - looked_at);
-        pipe->filled += got;
-        moved += got;
     }
-    /* Small pieces that come one by one are cheaper copied. */
-    if (moved > 0 && moved < BULKY_BYTES / 4 && !relay->from->readable)
-        relay->bulky = relay->spliceable > 0;
+    /* So are small pieces that come one by one. */
+    if (moved > 0 && moved < SMALL_BYTES && !relay->from->readable)
+        relay->bulky = false;
     if (pipe->filled > 0) {
-        /* A socket reports an error once and then looks ended: what the pipe holds goes out first.
-         */
+        /* A socket reports an error once and then looks ended: what the pipe holds goes first. */
         relay->failed = step == STEP_READ_ERROR;
         return STEP_MOVED;
     }
@@ -145,6 +146,7 @@ static enum step splice_in(struct relay *relay, struct relay_pools *pools) {
 
 /* Reads into user space and finds out how much of it is the message's. */
 static enum step read_in(struct relay *relay, struct relay_pools *pools) {
+    bool full = false;
     if (buffer_len(relay->in) == 0) {
         size_t got = 0;
         size_t room = 0;
@@ -159,23 +161,36 @@ static enum step read_in(struct relay *relay, struct relay_pools *pools) {
             return step;
         }
         buffer_added(relay->in, got);
-        relay->bulky = got == room;
+        full = got == room;
     }
     struct slice held = buffer_slice(relay->in);
-    relay->approved = framing_scan(&relay->framing, held.data, held.len, NULL, NULL);
+    size_t known = relay->spliceable < held.len ? (size_t)relay->spliceable : held.len;
+    relay->spliceable -= known;
+    struct slice fresh = slice_from(held, known);
+    relay->approved = known + framing_scan(&relay->framing, fresh.data, fresh.len, NULL, NULL);
+    relay->bulky = full && framing_blind(&relay->framing) >= BULKY_BYTES;
     return STEP_MOVED;
+}
+
+/* Whether the next bytes are to go through a pipe, which is then there. */
+static bool takes_pipe(struct relay *relay, struct relay_pools *pools) {
+    if (!relay->bulky || buffer_len(relay->in) > 0 || !stream_can_splice(relay->from) ||
+        !stream_can_splice(relay->to))
+        return false;
+    if (relay->pipe == NULL)
+        relay->pipe = pipe_pool_take(&pools->pipes);
+    return relay->pipe != NULL;
 }
 
 static enum step take_in(struct relay *relay, struct relay_pools *pools) {
     if (relay->failed)
         return STEP_READ_ERROR;
-    bool splice =
-        relay->spliceable > 0 || (relay->bulky && buffer_len(relay->in) == 0 && may_splice(relay));
-    if (!splice)
-        return read_in(relay, pools);
     if (!relay->from->readable)
-        return STEP_WAIT;
-    return splice_in(relay, pools);
+        return buffer_len(relay->in) > 0 ? read_in(relay, pools) : STEP_WAIT;
+    if (takes_pipe(relay, pools))
+        return splice_in(relay, pools);
+    relay_release(relay, pools);
+    return read_in(relay, pools);
 }
 
 enum relay_status relay_run(struct relay *relay, struct relay_pools *pools) {
@@ -185,7 +200,7 @@ enum relay_status relay_run(struct relay *relay, struct relay_pools *pools) {
         if (step == STEP_NOTHING)
             step = splice_out(relay, pools);
         if (step == STEP_NOTHING) {
-            if (relay->framing.bad)
+            if (relay->framing.bad && relay->spliceable == 0)
                 return RELAY_MALFORMED;
             if (relay->framing.done && relay->spliceable == 0) {
                 relay_release(relay, pools);

@@ -212,6 +212,13 @@ enum stream_status stream_end_write(struct stream *stream) {
     return STREAM_OK;
 }
 
+size_t stream_unsent(const struct stream *stream) {
+    int unsent = 0;
+    if (!stream->is_tcp || ioctl(stream->fd, SIOCOUTQ, &unsent) < 0 || unsent < 0)
+        return 0;
+    return (size_t)unsent;
+}
+
 bool stream_can_splice(const struct stream *stream) {
     return stream->tls == NULL;
 }

@@ -68,6 +68,9 @@ enum stream_status stream_write(struct stream *stream, const void *buffer, size_
  * ERROR. */
 enum stream_status stream_end_write(struct stream *stream);
 
+/* Bytes written that the peer's kernel has not taken yet (TCP), so that closing could lose them. */
+size_t stream_unsent(const struct stream *stream);
+
 /* Whether payload can be spliced from or to the socket as it is. */
 bool stream_can_splice(const struct stream *stream);
 

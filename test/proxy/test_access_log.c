@@ -212,6 +212,39 @@ static void before_a_head_there_is_no_method(void **state) {
     arena_reset(&conn.arena);
 }
 
+static void a_request_never_judged_has_no_verdict(void **state) {
+    (void)state;
+    struct conn conn = make_conn(SLICE("/info"));
+    conn.request.verdict = (struct filter_verdict){0};
+    conn.request.status = 408;
+    assert_true(log_of(&conn) > 0);
+    assert_field("verdict=none");
+    arena_reset(&conn.arena);
+}
+
+static void a_flood_of_refusals_is_cut_and_counted(void **state) {
+    (void)state;
+    struct log_limit limit = {0};
+    uint64_t suppressed = 0;
+    for (int i = 0; i < LOG_LIMIT_LINES; i++)
+        assert_true(log_limit_pass(&limit, 5000, &suppressed));
+    assert_false(log_limit_pass(&limit, 5999, &suppressed));
+    assert_false(log_limit_pass(&limit, 5999, &suppressed));
+    assert_true(log_limit_pass(&limit, 6000, &suppressed));
+    assert_int_equal(suppressed, 2);
+    assert_true(log_limit_pass(&limit, 6000, &suppressed));
+    assert_int_equal(suppressed, 0);
+}
+
+static void a_target_that_is_no_path_is_not_shown(void **state) {
+    (void)state;
+    struct conn conn = make_conn(SLICE("http://user:secret@engine/info"));
+    assert_true(log_of(&conn) > 0);
+    assert_null(strstr(line, "secret"));
+    assert_field("path=\"(not a path)\"");
+    arena_reset(&conn.arena);
+}
+
 int main(void) {
     log_configure(LOG_INFO, false);
     const struct CMUnitTest tests[] = {
@@ -222,6 +255,9 @@ int main(void) {
         cmocka_unit_test(strangers_bytes_cannot_forge_a_line),
         cmocka_unit_test(a_long_target_is_cut),
         cmocka_unit_test(before_a_head_there_is_no_method),
+        cmocka_unit_test(a_request_never_judged_has_no_verdict),
+        cmocka_unit_test(a_flood_of_refusals_is_cut_and_counted),
+        cmocka_unit_test(a_target_that_is_no_path_is_not_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

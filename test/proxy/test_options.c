@@ -85,7 +85,7 @@ static void test_defaults(void **state) {
     assert_int_equal(config->workers, CPU_COUNT(&set));
     assert_int_equal(config->max_connections, 1024);
     assert_int_equal(config->max_header_bytes, 65536);
-    assert_int_equal(config->max_judged_body, 4194304);
+    assert_int_equal(config->max_judged_body, 1048576);
     assert_int_equal(config->handshake_timeout, 10000);
     assert_int_equal(config->head_timeout, 30000);
     assert_int_equal(config->idle_timeout, 900000);
@@ -125,7 +125,7 @@ static void test_every_option(void **state) {
 
     takes("--policy allowlist --buildkit opaque --allow-bind /a --allow-bind=/b,c/** "
           "--allow-unknown-endpoints --api-floor 1.40 --message-prefix=no --workers 3 "
-          "--max-connections 4 --max-header-bytes 8k --max-judged-body 1M",
+          "--max-connections 4 --max-header-bytes 8k --max-judged-body 2M",
           "");
     assert_int_equal(config->filter.preset, FILTER_ALLOWLIST);
     assert_int_equal(config->filter.buildkit, FILTER_BUILDKIT_OPAQUE);
@@ -138,7 +138,7 @@ static void test_every_option(void **state) {
     assert_int_equal(config->workers, 3);
     assert_int_equal(config->max_connections, 4);
     assert_int_equal(config->max_header_bytes, 8192);
-    assert_int_equal(config->max_judged_body, 1048576);
+    assert_int_equal(config->max_judged_body, 2097152);
 
     takes("--handshake-timeout 1ms --head-timeout 2s --idle-timeout 3m --connect-timeout 1h "
           "--drain-timeout 0 --tcp-user-timeout 0s --log-format json --log-level debug "
