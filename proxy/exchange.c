@@ -65,6 +65,10 @@ enum progress exchange_connect(struct conn *conn) {
     switch (upstream_connect(pool_of(conn), conn->upstream, &why)) {
     case UPSTREAM_WAIT:
         return PROGRESS_WAIT;
+    case UPSTREAM_RETRY:
+        conn->retries = true;
+        conn->worker->retries = true;
+        return PROGRESS_WAIT;
     case UPSTREAM_FAILED:
         address_format(&conn->worker->shared->config->upstream, engine, sizeof engine);
         log_message(LOG_WARNING, "engine", "cannot connect to %s: %s", engine, why);

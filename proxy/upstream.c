@@ -90,7 +90,12 @@ static enum upstream_status finish_connecting(struct upstream_pool *pool,
 static enum upstream_status connect_step(struct upstream_pool *pool, struct upstream *upstream) {
     switch (upstream->phase) {
     case UPSTREAM_NEW:
-        return start_connecting(pool, upstream) == 0 ? UPSTREAM_OK : connect_fault(errno);
+        if (start_connecting(pool, upstream) == 0)
+            return UPSTREAM_OK;
+        /* A unix listener whose queue is full (connect(2)). */
+        if (errno == EAGAIN && !upstream->stream.is_tcp)
+            return UPSTREAM_RETRY;
+        return connect_fault(errno);
     case UPSTREAM_CONNECTING:
         return finish_connecting(pool, upstream);
     case UPSTREAM_HANDSHAKE:
@@ -125,6 +130,10 @@ enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstrea
         if (status == UPSTREAM_OK)
             continue;
         stream_close(&upstream->stream, false);
+        if (status == UPSTREAM_RETRY) {
+            upstream->next_address--;
+            return status;
+        }
         upstream->phase = UPSTREAM_NEW;
         if (upstream->next_address >= upstream->address_count) {
             engine_refresh(pool->engine);

@@ -43,7 +43,13 @@ struct upstream_pool {
  * memory is out. */
 struct upstream *upstream_take(struct upstream_pool *pool, struct conn *owner, bool fresh);
 
-enum upstream_status { UPSTREAM_OK, UPSTREAM_WAIT, UPSTREAM_FAILED };
+enum upstream_status {
+    UPSTREAM_OK,
+    UPSTREAM_WAIT,  /* for an event */
+    UPSTREAM_RETRY, /* for UPSTREAM_RETRY_MS; no event will come */
+    UPSTREAM_FAILED,
+};
+enum { UPSTREAM_RETRY_MS = 20 };
 
 /* Drives it to readiness, over all of the engine's addresses. On FAILED `why` names the fault; it
  * lives until the next call on this thread. */

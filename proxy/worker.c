@@ -135,6 +135,16 @@ static void sweep(struct worker *worker) {
     }
 }
 
+/* Gives their turn to those who wait for the engine without an event to wake them. */
+static void retry(struct worker *worker) {
+    worker->retries = false;
+    for (struct conn *conn = worker->conns; conn != NULL; conn = conn->next) {
+        if (conn->retries)
+            worker_enqueue(worker, conn);
+        conn->retries = false;
+    }
+}
+
 static bool goes_on(const struct worker *worker) {
     return !worker->stopping && !(worker->draining && worker->conns == NULL);
 }
@@ -145,12 +155,15 @@ static void *run(void *argument) {
     (void)log_attach();
     worker->now = deadline_now();
     while (goes_on(worker)) {
+        int limit = worker->retries ? UPSTREAM_RETRY_MS : SWEEP_MS;
         int wait =
-            worker->ready != NULL ? 0 : deadline_wait(&worker->deadlines, worker->now, SWEEP_MS);
+            worker->ready != NULL ? 0 : deadline_wait(&worker->deadlines, worker->now, limit);
         int count = epoll_wait(worker->epoll, events, EVENT_BATCH, wait);
         worker->now = deadline_now();
         for (int i = 0; i < count; i++)
             dispatch(worker, &events[i]);
+        if (worker->retries)
+            retry(worker);
         run_ready(worker);
         expire(worker);
         if (worker->now >= worker->next_sweep)

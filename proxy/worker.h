@@ -47,6 +47,7 @@ struct worker {
     struct conn **ready_end;
     struct watch *graveyard;
     uint64_t next_sweep;
+    bool retries; /* some connection wants another turn after UPSTREAM_RETRY_MS */
     bool draining;
     bool stopping;
 };

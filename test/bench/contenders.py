@@ -143,7 +143,8 @@ def dind_proxy(hop, options, name="dind-proxy", extra=()):
         command += ["--upstream-tls-cert", keys / "dind-client/cert.pem"]
         command += ["--upstream-tls-key", keys / "dind-client/key.pem"]
     else:
-        command += ["--listen", f"unix://{path}?mode=0600", "--upstream", f"unix://{hop.engine_path}"]
+        command += ["--listen", f"unix://{path}?mode=0600"]
+        command += ["--upstream", f"unix://{hop.engine_path}"]
     return Contender(name, hop, command + list(extra) + options.proxy_option, port, path)
 
 
@@ -196,14 +197,16 @@ def haproxy(hop, options):
         )
         server = (
             f"127.0.0.1:{hop.engine_port} ssl crt {hop.folder}/dind-client.pem"
-            f" ca-file {keys}/dind-client/ca.pem verify required verifyhost localhost alpn http/1.1"
+            f" ca-file {keys}/dind-client/ca.pem verify required verifyhost localhost"
+            " alpn http/1.1"
         )
     else:
         bind = f"unix@{path} mode 600"
         server = f"unix@{hop.engine_path}"
     file = hop.folder / "haproxy.cfg"
-    file.write_text(HAPROXY.format(threads=options.threads, connections=max_connections(), bind=bind,
-                                   server=server))
+    text = HAPROXY.format(threads=options.threads, connections=max_connections(), bind=bind,
+                          server=server)
+    file.write_text(text)
     return Contender("HAProxy", hop, [options.haproxy, "-db", "-f", file], port, path)
 
 

@@ -88,10 +88,8 @@ static const struct {
     const char *method, *in_target;
     bool (*answer)(struct wire *wire, const char *head);
 } routes[] = {
-    {"GET ", "/_ping", answer_ping},
-    {"POST ", "/containers/create", answer_create},
-    {"POST ", "/images/load", answer_load},
-    {"GET ", "/images/get?", answer_save},
+    {"GET ", "/_ping", answer_ping},        {"POST ", "/containers/create", answer_create},
+    {"POST ", "/images/load", answer_load}, {"GET ", "/images/get?", answer_save},
     {"POST ", "/attach?", answer_attach},
 };
 

@@ -109,6 +109,31 @@ def test_client_half_close(tunnel_rig):
     assert client.read_all() == b"after the end: stdin"
 
 
+@pytest.mark.parametrize("down", ["unix", "tcp", "mtls"])
+def test_output_survives_unread_input(make_rig, down):
+    """A container that ends with its stdin unread: the engine's close resets the connection, and what
+    the container wrote before still belongs to the client. (Over TCP the engine's own kernel throws
+    its unsent bytes away with the reset.)"""
+    rig = make_rig((down, "unix"), "--workers", "1")
+    output = os.urandom(1 << 16) * 48
+
+    def handler(connection):
+        connection.read_request()
+        connection.send(SWITCH % b"tcp")
+        connection.read_exactly(1)  # the rest of stdin is on its way, or here and unread
+        connection.send(output)
+        connection.close()
+    rig.handler = handler
+    client = rig.client()
+    client.send(attach_request())
+    client.read_head()
+    client.send(b"y\n" * 50000)
+    received = bytearray()
+    while len(received) < len(output):
+        received += client.recv_some()
+    assert received == output
+
+
 def test_client_half_close_with_the_request(tunnel_rig):
     """All of stdin and its end are there before the engine has switched."""
     def handler(connection):
