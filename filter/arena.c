@@ -8,8 +8,9 @@
 
 enum {
     ARENA_ALIGNMENT = alignof(max_align_t),
-    /* Holds what judging an ordinary head needs, so most requests cost one malloc. */
-    ARENA_BLOCK_SIZE = 4096,
+    /* Holds what judging an ordinary head needs, so most requests cost one malloc. Streams keep it
+     * for as long as they last, so it is not larger than that. */
+    ARENA_BLOCK_SIZE = 1984,
 };
 
 struct arena_block {

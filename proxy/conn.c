@@ -13,6 +13,8 @@ enum {
     LINGER_BYTES =
         32 * 1024 * 1024, /* how much of a refused body is read to let the answer through */
     JUDGED_BUDGET = 64 * 1024 * 1024, /* a worker's, for bodies to be judged */
+    HANDSHAKE_SHARE = 4,              /* one in so many connections may be in its TLS handshake */
+    MIN_HANDSHAKES = 4,               /* of a worker, however few connections there may be */
     LINGER_TURN = 64,                 /* reads a turn */
     TURN_STEPS = 64,   /* steps of the state machine a turn: some ten small requests */
     MAX_REFUSALS = 64, /* in a row; then the connection closes, as no client means to go on so */
@@ -49,9 +51,16 @@ static void await_request(struct conn *conn) {
     set_deadline(conn, buffer_len(&conn->in) > 0 ? DEADLINE_HEAD : DEADLINE_IDLE);
 }
 
+static void leave_handshake(struct conn *conn) {
+    if (conn->in_handshake)
+        conn->worker->handshakes--;
+    conn->in_handshake = false;
+}
+
 static enum progress run_handshake(struct conn *conn) {
     switch (stream_handshake(&conn->client)) {
     case STREAM_OK:
+        leave_handshake(conn);
         await_request(conn);
         return PROGRESS_NEXT;
     case STREAM_WAIT:
@@ -272,6 +281,7 @@ static void destroy(struct conn *conn) {
     struct worker *worker = conn->worker;
     deadline_cancel(&worker->deadlines, &conn->deadline);
     refund_body(conn);
+    leave_handshake(conn);
     exchange_end(conn, false);
     stream_close(&conn->client, false);
     buffer_release(&conn->in, &worker->pools.buffers);
@@ -344,6 +354,16 @@ void conn_abort(struct conn *conn, const char *outcome) {
     destroy(conn);
 }
 
+/* Whoever has not shown a certificate yet may hold only a part of the places. The oldest gives way:
+ * an honest handshake is over in milliseconds. */
+static void make_room_for_handshake(struct worker *worker) {
+    const struct shared *shared = worker->shared;
+    size_t limit = shared->max_connections / shared->config->workers / HANDSHAKE_SHARE;
+    struct deadline *oldest = worker->deadlines.classes[DEADLINE_HANDSHAKE].first;
+    if (worker->handshakes >= (limit > MIN_HANDSHAKES ? limit : MIN_HANDSHAKES) && oldest != NULL)
+        conn_abort(CONTAINER_OF(oldest, struct conn, deadline), NULL);
+}
+
 int conn_open(struct worker *worker, int fd, const struct config_listener *listener,
               const char *peer) {
     struct conn *conn = calloc(1, sizeof *conn);
@@ -373,6 +393,9 @@ int conn_open(struct worker *worker, int fd, const struct config_listener *liste
         return -1;
     }
     if (listener->tls) {
+        make_room_for_handshake(worker);
+        worker->handshakes++;
+        conn->in_handshake = true;
         conn->state = CONN_HANDSHAKE;
         set_deadline(conn, DEADLINE_HANDSHAKE);
     } else {

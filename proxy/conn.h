@@ -88,6 +88,7 @@ struct conn {
 
     struct slice reply; /* what is left of our own answer; in the arena or static */
     enum conn_state after_reply;
+    bool in_handshake; /* and counted as such by the worker */
     bool retries;      /* wants another turn after UPSTREAM_RETRY_MS */
     size_t charged;    /* of the worker's budget for bodies to be judged, in bytes */
     unsigned refusals; /* in a row */

@@ -73,7 +73,7 @@ enum progress exchange_connect(struct conn *conn) {
         address_format(&conn->worker->shared->config->upstream, engine, sizeof engine);
         log_message(LOG_WARNING, "engine", "cannot connect to %s: %s", engine, why);
         conn->request.outcome = "engine unreachable";
-        return reply_fault(conn, 503, "cannot connect to the Docker engine at %s: %s", engine, why);
+        return reply_fault(conn, 503, "the Docker engine cannot be reached; try again later");
     case UPSTREAM_OK:
         break;
     }
@@ -288,6 +288,7 @@ enum progress exchange_run(struct conn *conn) {
 /* One direction of a tunnel: true while it lasts. At its end the other side is told, and only that:
  * the opposite direction goes on. */
 static bool run_half(struct conn *conn, struct relay *relay, bool *ended, enum progress *progress) {
+    struct conn_request *request = &conn->request;
     *progress = PROGRESS_WAIT;
     if (!*ended) {
         switch (relay_run(relay, pools_of(conn))) {
@@ -301,6 +302,7 @@ static bool run_half(struct conn *conn, struct relay *relay, bool *ended, enum p
             break;
         case RELAY_WRITE_ERROR:
             /* That side reads no more; what it still has to say is read by the other direction. */
+            relay->to->write_ended = true;
             *ended = true;
             return true;
         case RELAY_READ_ERROR:
@@ -311,12 +313,16 @@ static bool run_half(struct conn *conn, struct relay *relay, bool *ended, enum p
             /* An engine that closes with input unread resets the connection: that is how a
              * container ends whose stdin was not used up. What it wrote before still belongs to the
              * client. */
+            request->outcome = "engine closed abruptly";
             relay->from->hung_up = true;
             *ended = true;
             break;
         }
     }
-    return relay->to->write_ended || stream_end_write(relay->to) != STREAM_ERROR;
+    /* A side that cannot be told has gone: nothing more to do for it here. */
+    if (stream_end_write(relay->to) == STREAM_ERROR)
+        relay->to->write_ended = true;
+    return true;
 }
 
 enum progress exchange_tunnel(struct conn *conn) {

@@ -13,7 +13,7 @@ struct head_fields {
     struct slice target;
     struct filter_header *headers;
     size_t count;
-    bool overflow;
+    size_t room; /* of `headers` */
     bool complete;
 };
 
@@ -43,23 +43,20 @@ static int on_url(llhttp_t *parser, const char *at, size_t len) {
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t len) {
     struct head_fields *fields = fields_of(parser);
-    if (fields->count == HTTP_MAX_HEADERS) {
-        fields->overflow = true;
+    if (fields->count == fields->room)
         return -1;
-    }
     return extend(&fields->headers[fields->count].name, at, len);
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len) {
     struct head_fields *fields = fields_of(parser);
-    return fields->count == HTTP_MAX_HEADERS
-               ? -1
-               : extend(&fields->headers[fields->count].value, at, len);
+    return fields->count == fields->room ? -1
+                                         : extend(&fields->headers[fields->count].value, at, len);
 }
 
 static int on_header_value_complete(llhttp_t *parser) {
     struct head_fields *fields = fields_of(parser);
-    if (fields->count == HTTP_MAX_HEADERS)
+    if (fields->count == fields->room)
         return -1;
     fields->headers[fields->count].value = slice_trim(fields->headers[fields->count].value);
     fields->count++;
@@ -125,12 +122,24 @@ static const char *check_request_line(struct slice head, bool *http_1_0) {
     return NULL;
 }
 
+/* How many header lines a checked head has at the most: all its lines but the first and the last.
+ */
+static size_t count_lines(struct slice head) {
+    size_t count = 0;
+    for (size_t i = 0; i < head.len; i++)
+        count += head.data[i] == '\n';
+    return count > 2 ? count - 2 : 0;
+}
+
 static const char *parse_fields(struct slice head, llhttp_type_t type, struct head_fields *fields,
                                 llhttp_t *parser, struct arena *arena) {
-    fields->headers = arena_alloc(arena, HTTP_MAX_HEADERS * sizeof fields->headers[0]);
+    fields->room = count_lines(head);
+    if (fields->room > HTTP_MAX_HEADERS)
+        return "the head has too many header lines";
+    fields->headers = arena_alloc(arena, (fields->room + 1) * sizeof fields->headers[0]);
     if (fields->headers == NULL)
         return "out of memory";
-    memset(fields->headers, 0, HTTP_MAX_HEADERS * sizeof fields->headers[0]);
+    memset(fields->headers, 0, (fields->room + 1) * sizeof fields->headers[0]);
 
     llhttp_settings_t settings;
     llhttp_settings_init(&settings);
@@ -143,8 +152,6 @@ static const char *parse_fields(struct slice head, llhttp_type_t type, struct he
     llhttp_init(parser, type, &settings);
     parser->data = fields;
     llhttp_errno_t result = llhttp_execute(parser, head.data, head.len);
-    if (fields->overflow)
-        return "the head has too many header lines";
     if (result != HPE_PAUSED || !fields->complete)
         return "the head is not well-formed HTTP/1.1";
     return NULL;
@@ -230,6 +237,15 @@ static const char *check_host(const struct head_fields *fields, bool http_1_0) {
     return NULL;
 }
 
+/* An upgrade to HTTP/2 (RFC 7540 section 3.2) would take later requests out of our sight. No Docker
+ * client asks for one; an engine that granted it must not be asked. */
+static const char *check_http2(const struct head_fields *fields) {
+    struct slice settings = {0};
+    return find_header(fields, SLICE("HTTP2-Settings"), &settings) > 0
+               ? "the request asks for HTTP/2, which is not spoken here"
+               : NULL;
+}
+
 static const char *check_expect(const struct head_fields *fields, bool *expects_continue) {
     struct slice value = {0};
     size_t count = find_header(fields, SLICE("Expect"), &value);
@@ -254,6 +270,8 @@ const char *http_request_parse(struct slice head, struct http_request *request,
         fault = find_framing(&fields, http_1_0, framing_none(), &request->framing);
     if (fault == NULL)
         fault = check_host(&fields, http_1_0);
+    if (fault == NULL)
+        fault = check_http2(&fields);
     if (fault == NULL)
         fault = check_expect(&fields, &request->expects_continue);
     if (fault != NULL)

@@ -11,7 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RING_SIZE = 256 * 1024 }; /* a power of two; per attached thread */
+enum {
+    RING_SIZE = 256 * 1024, /* a power of two; per attached thread */
+    /* While lines come, the writer looks every few milliseconds rather than being woken for each:
+     * that wake-up would be the dearest part of a small request. */
+    NAP_NS = 5 * 1000000,
+    STOP_SECONDS = 1, /* how long the last lines may take to be read by whoever reads the log */
+};
 
 /* Written by one thread, read by the log thread: `head` and `tail` only ever grow. */
 struct ring {
@@ -118,8 +124,12 @@ static void *writer(void *unused) {
     (void)unused;
     while (true) {
         bool stopping = atomic_load(&state.stopping);
-        if (flush_all())
+        if (flush_all()) {
+            const struct timespec nap = {.tv_nsec = NAP_NS};
+            if (!stopping)
+                nanosleep(&nap, NULL);
             continue;
+        }
         if (stopping)
             return NULL;
         /* Announce the sleep, then look once more: a line put in between is either seen here or its
@@ -155,10 +165,15 @@ void log_stop(void) {
     atomic_store(&state.stopping, true);
     uint64_t one = 1;
     (void)!write(state.wake, &one, sizeof one);
-    pthread_join(state.thread, NULL);
     state.running = false;
-    close(state.wake);
     own_ring = NULL;
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += STOP_SECONDS;
+    /* Nobody reads: the last lines are lost, but the process ends. The thread goes with it. */
+    if (pthread_timedjoin_np(state.thread, NULL, &end) != 0)
+        return;
+    close(state.wake);
     struct ring *ring = atomic_exchange(&state.rings, NULL);
     while (ring != NULL) {
         struct ring *next = ring->next;

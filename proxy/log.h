@@ -17,8 +17,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 /* Before any thread starts; until then lines are written directly, as key=value. */
 void log_configure(enum log_level level, bool json);
 
-/* Starts and ends the writing thread. log_stop writes out all that the rings hold; call it when no
- * attached thread logs any more. log_start returns 0 or -1 with errno. */
+/* Starts and ends the writing thread. log_stop writes out all that the rings hold, as far as that
+ * is read within a second; call it when no attached thread logs any more. log_start returns 0 or -1
+ * with errno. */
 int log_start(void);
 void log_stop(void);
 

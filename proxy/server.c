@@ -89,6 +89,7 @@ static int start_threads(struct server *server, struct error *error) {
     if (log_start() < 0)
         return error_set(error, "cannot start the log's thread: %s", strerror(errno));
     server->logging = true;
+    (void)log_attach();
     server->workers = calloc(config->workers, sizeof server->workers[0]);
     if (server->workers == NULL)
         return error_set(error, "out of memory");

@@ -35,6 +35,11 @@ struct upstream *upstream_take(struct upstream_pool *pool, struct conn *owner, b
             return NULL;
         upstream->watch.kind = WATCH_UPSTREAM;
         upstream->stream.fd = -1;
+        upstream->addresses = calloc(ENGINE_MAX_ADDRESSES, sizeof upstream->addresses[0]);
+        if (upstream->addresses == NULL) {
+            free(upstream);
+            return NULL;
+        }
         upstream->address_count = engine_addresses(pool->engine, upstream->addresses);
     }
     upstream->owner = owner;
@@ -140,12 +145,16 @@ enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstrea
             return UPSTREAM_FAILED;
         }
     }
+    free(upstream->addresses);
+    upstream->addresses = NULL;
     return UPSTREAM_OK;
 }
 
 void upstream_drop(struct upstream_pool *pool, struct upstream *upstream) {
     stream_close(&upstream->stream, true);
     buffer_release(&upstream->in, &pool->pools->buffers);
+    free(upstream->addresses);
+    upstream->addresses = NULL;
     upstream->owner = NULL;
     upstream->watch.dead = 1;
     upstream->watch.next_dead = *pool->graveyard;

@@ -24,7 +24,7 @@ struct upstream {
     bool reused; /* it has served before: it may have gone stale unnoticed */
     struct upstream *prev, *next;
     size_t address_count, next_address;
-    struct engine_address addresses[ENGINE_MAX_ADDRESSES];
+    struct engine_address *addresses; /* only until it is ready */
 };
 
 struct upstream_pool {

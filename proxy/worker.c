@@ -10,7 +10,7 @@
 
 enum {
     EVENT_BATCH = 256,
-    SWEEP_MS = 15000, /* how often TCP_USER_TIMEOUT is reconsidered; also the longest sleep */
+    SWEEP_MS = 15000, /* how often, at least, TCP_USER_TIMEOUT is reconsidered */
     LINGER_MS = 5000,
 };
 
@@ -123,9 +123,15 @@ static void expire(struct worker *worker) {
     }
 }
 
+/* Often enough that a stalled reader is noticed before its time is up; also the longest sleep. */
+static int sweep_interval(const struct worker *worker) {
+    unsigned quarter = worker->shared->config->tcp_user_timeout / 4;
+    return quarter == 0 || quarter > SWEEP_MS ? SWEEP_MS : (int)quarter;
+}
+
 static void sweep(struct worker *worker) {
     unsigned timeout = worker->shared->config->tcp_user_timeout;
-    worker->next_sweep = worker->now + SWEEP_MS;
+    worker->next_sweep = worker->now + (uint64_t)sweep_interval(worker);
     if (timeout == 0)
         return;
     for (struct conn *conn = worker->conns; conn != NULL; conn = conn->next) {
@@ -155,7 +161,7 @@ static void *run(void *argument) {
     (void)log_attach();
     worker->now = deadline_now();
     while (goes_on(worker)) {
-        int limit = worker->retries ? UPSTREAM_RETRY_MS : SWEEP_MS;
+        int limit = worker->retries ? UPSTREAM_RETRY_MS : sweep_interval(worker);
         int wait =
             worker->ready != NULL ? 0 : deadline_wait(&worker->deadlines, worker->now, limit);
         int count = epoll_wait(worker->epoll, events, EVENT_BATCH, wait);

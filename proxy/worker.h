@@ -41,6 +41,7 @@ struct worker {
     struct relay_pools pools;
     struct upstream_pool upstreams;
     struct deadline_queue deadlines;
+    size_t handshakes;   /* connections in CONN_HANDSHAKE */
     size_t judged_bytes; /* held in bodies that are being judged */
     struct conn *conns;
     struct conn *ready; /* to be run in this turn or the next */
