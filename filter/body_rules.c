@@ -36,12 +36,12 @@ static struct body_finding judge_object(const struct filter_policy *policy,
                                         const struct field_table *table, struct slice body,
                                         struct arena *arena) {
     struct json_error error;
-    cJSON *object = json_parse_object(body, &error);
-    if (object == NULL)
-        return bad_json(arena, &error);
+    struct arena tree = {0};
+    const cJSON *object = json_parse_object(body, &tree, &error);
     const struct field_context context = {.policy = policy, .arena = arena};
-    struct body_finding finding = fields_judge(&context, table, object);
-    json_free(object);
+    struct body_finding finding =
+        object == NULL ? bad_json(arena, &error) : fields_judge(&context, table, object);
+    arena_reset(&tree);
     return finding;
 }
 

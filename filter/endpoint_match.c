@@ -2,13 +2,10 @@
 
 #include <string.h>
 
-static struct slice route_method(const char *route) {
-    return slice_of(route, strcspn(route, " "));
-}
-
+/* The pattern behind the method and its space. */
 static struct slice route_path(const char *route) {
-    struct slice whole = slice_from_string(route);
-    return slice_from(whole, route_method(route).len + 1);
+    const char *space = strchr(route, ' ');
+    return space == NULL ? slice_of(NULL, 0) : slice_from_string(space + 1);
 }
 
 /* The recursion is as deep as a pattern has placeholders: two at most. */
@@ -45,10 +42,14 @@ bool endpoint_path_matches(const char *route, struct slice path, struct slice *n
     return pattern_matches(route_path(route), path, name);
 }
 
+static bool is_method(const char *route, struct slice method) {
+    return method.len > 0 && strncmp(route, method.data, method.len) == 0 &&
+           route[method.len] == ' ';
+}
+
 bool endpoint_method_matches(const char *route, struct slice method) {
-    struct slice own = route_method(route);
-    return slice_equal(own, SLICE("*")) || slice_equal(own, method) ||
-           (slice_equal(own, SLICE("GET")) && slice_equal(method, SLICE("HEAD")));
+    return is_method(route, method) || is_method(route, SLICE("*")) ||
+           (is_method(route, SLICE("GET")) && slice_equal(method, SLICE("HEAD")));
 }
 
 const struct endpoint *endpoint_next_match(struct slice method, struct slice path, size_t *next,

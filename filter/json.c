@@ -1,24 +1,45 @@
 #include "filter/json.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <cjson/cJSON.h>
 
-cJSON *json_parse_object(struct slice text, struct json_error *error) {
+/* cJSON takes its memory through two functions that hold for the whole process. These give it
+ * pieces of the arena of the parse that runs on this thread: a body of 4 KiB would be 350 mallocs
+ * else. */
+static _Thread_local struct arena *parse_arena;
+
+static void *CJSON_CDECL take_memory(size_t size) {
+    return parse_arena == NULL ? malloc(size) : arena_alloc(parse_arena, size);
+}
+
+static void CJSON_CDECL give_memory(void *memory) {
+    if (parse_arena == NULL)
+        free(memory);
+}
+
+static void set_hooks(void) {
+    cJSON_Hooks hooks = {.malloc_fn = take_memory, .free_fn = give_memory};
+    cJSON_InitHooks(&hooks);
+}
+
+cJSON *json_parse_object(struct slice text, struct arena *arena, struct json_error *error) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (!json_check_object(text, error))
         return NULL;
-    cJSON *object = cJSON_ParseWithLength(text.data, text.len);
+    cJSON *object = NULL;
+    if (pthread_once(&once, set_hooks) == 0) {
+        parse_arena = arena;
+        object = cJSON_ParseWithLength(text.data, text.len);
+        parse_arena = NULL;
+    }
     if (!cJSON_IsObject(object)) {
         /* Either memory is out or the two readers disagree; neither may pass. */
         *error = (struct json_error){.what = "it cannot be read"};
-        cJSON_Delete(object);
         return NULL;
     }
     return object;
-}
-
-void json_free(cJSON *object) {
-    cJSON_Delete(object);
 }
 
 /* One folded byte or character of `key`; `*len` is how many bytes it took. */
