@@ -71,6 +71,10 @@ static bool allows_build_network(const struct filter_policy *policy, struct slic
 }
 
 static const struct parameter_rule build_parameters[] = {
+    /* First, since a BuildKit client also names a remote context, which is not what to change. */
+    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason},
+    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
+    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
     {"networkmode", allows_build_network, "build.networkmode",
      "a build may not use the network of the host or of another container; leave --network out, or "
      "give it default, none or the name of a network"},
@@ -81,9 +85,6 @@ static const struct parameter_rule build_parameters[] = {
     {"remote", allows_build_context, "build.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
      "local folder"},
-    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason},
-    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
-    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
 };
 
 static const struct parameter_rule image_create_parameters[] = {

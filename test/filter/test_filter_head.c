@@ -312,6 +312,8 @@ static void buildkit_follows_its_switch(void **state) {
         {{"POST", "/build?version=3", true, {TAR}}, {DENY_, "build.buildkit", false}},
         {{"POST", "/build?session=abc", true, {TAR}}, {DENY_, "build.buildkit", false}},
         {{"POST", "/build?outputs=%5B%5D", true, {TAR}}, {DENY_, "build.buildkit", false}},
+        {{"POST", "/build?remote=client-session&session=a&version=2", false, {0}},
+         {DENY_, "build.buildkit", false}},
         {{"POST", "/build?remote=client-session", false, {0}}, {DENY_, "build.remote", false}},
         {{"POST", "/build?version=1", true, {TAR}}, {ALLOW_, "endpoint.build", false}},
     };
