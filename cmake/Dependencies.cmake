@@ -52,6 +52,7 @@ foreach(
     ability
     ATOMIC_USER # the keys of a session, for kernel TLS
     HAVE_ALPN
+    HAVE_SECRET_CALLBACK # what the next keys come from
     HAVE_SNI
     HAVE_SESSION_TICKET
     WOLFSSL_ALWAYS_VERIFY_CB # the peer's name

@@ -19,5 +19,8 @@ int command_version(void) {
 #else
     printf("musl libc\n"); /* the one that says nothing of itself */
 #endif
+    char kernel_tls[256];
+    bool available = tls_kernel_available(kernel_tls, sizeof kernel_tls);
+    printf("kernel TLS%s %s\n", available ? ":" : " is not available:", kernel_tls);
     return EXIT_STATUS_OK;
 }

@@ -39,6 +39,8 @@ struct config {
     struct tls_files upstream_files;
     char *upstream_name; /* what the engine's certificate must be valid for; NULL: its host */
 
+    int kernel_tls; /* enum tls_kernel_mode, for both hops */
+
     unsigned workers;
     unsigned max_connections;
     size_t max_header_bytes;

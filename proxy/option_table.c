@@ -11,6 +11,11 @@ static const struct option_choice presets[] = {
 static const struct option_choice buildkits[] = {
     {"deny", FILTER_BUILDKIT_DENY}, {"opaque", FILTER_BUILDKIT_OPAQUE}, {NULL, 0}};
 
+static const struct option_choice kernel_modes[] = {{"auto", TLS_KERNEL_AUTO},
+                                                    {"require", TLS_KERNEL_REQUIRE},
+                                                    {"off", TLS_KERNEL_OFF},
+                                                    {NULL, 0}};
+
 static const struct option_choice log_formats[] = {{"key-value", CONFIG_LOG_KEY_VALUE},
                                                    {"json", CONFIG_LOG_JSON},
                                                    {"key=value", CONFIG_LOG_KEY_VALUE},
@@ -104,6 +109,17 @@ const struct option option_table[] = {
      .field = FIELD(upstream_name),
      .note = "the host of --upstream",
      .help = "The host name or IP address that the engine's certificate must be valid for."},
+
+    {.heading = "TLS on both hops",
+     .flag = "--ktls",
+     .environment = "DIND_PROXY_KTLS",
+     .argument = "MODE",
+     .kind = &option_kind_choice,
+     .field = FIELD(kernel_tls),
+     .fallback = "auto",
+     .choices = kernel_modes,
+     .help = "Kernel TLS, so that bulk data never enters user space: auto uses it where the kernel "
+             "has it (modprobe tls), require does not start or serve without, off never uses it."},
 
     {.heading = "Policy",
      .flag = "--policy",

@@ -174,8 +174,8 @@ static enum step read_in(struct relay *relay, struct relay_pools *pools) {
 
 /* Whether the next bytes are to go through a pipe, which is then there. */
 static bool takes_pipe(struct relay *relay, struct relay_pools *pools) {
-    if (!relay->bulky || buffer_len(relay->in) > 0 || !stream_can_splice(relay->from) ||
-        !stream_can_splice(relay->to))
+    if (!relay->bulky || buffer_len(relay->in) > 0 || !stream_can_splice_from(relay->from) ||
+        !stream_can_splice_to(relay->to))
         return false;
     if (relay->pipe == NULL)
         relay->pipe = pipe_pool_take(&pools->pipes);

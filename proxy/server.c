@@ -63,6 +63,23 @@ static void block_signals(sigset_t *signals) {
     sigaction(SIGHUP, &ignore, NULL);
 }
 
+/* Settles once for all sessions whether the kernel gets them, and says so. */
+static int settle_kernel_tls(struct server *server, struct error *error) {
+    struct tls_context *contexts[] = {server->shared.server_tls, server->shared.client_tls};
+    enum tls_kernel_mode mode = (enum tls_kernel_mode)server->config->kernel_tls;
+    char text[256];
+    if (mode == TLS_KERNEL_OFF || (contexts[0] == NULL && contexts[1] == NULL))
+        return 0;
+    bool available = tls_kernel_available(text, sizeof text);
+    if (!available && mode == TLS_KERNEL_REQUIRE)
+        return error_set(error, "--ktls require: %s", text);
+    log_message(LOG_INFO, "ktls", "%s%s", available ? "" : "TLS stays in user space: ", text);
+    for (size_t i = 0; available && i < sizeof contexts / sizeof contexts[0]; i++)
+        if (contexts[i] != NULL)
+            tls_context_set_kernel(contexts[i], mode);
+    return 0;
+}
+
 static int open_tls(struct server *server, struct error *error) {
     const struct config *config = server->config;
     struct tls_error reason;
@@ -81,7 +98,7 @@ static int open_tls(struct server *server, struct error *error) {
         if (server->shared.client_tls == NULL)
             return error_set(error, "%s", reason.text);
     }
-    return 0;
+    return settle_kernel_tls(server, error);
 }
 
 static int start_threads(struct server *server, struct error *error) {

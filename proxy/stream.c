@@ -146,44 +146,40 @@ enum stream_status stream_handshake(struct stream *stream) {
     return from_tls(status);
 }
 
-enum stream_status stream_read(struct stream *stream, void *buffer, size_t size, size_t *got) {
-    if (stream->read_ended)
-        return STREAM_EOF;
-    enum stream_status status;
-    if (stream->tls != NULL) {
-        enum tls_status result = tls_read(stream->tls, buffer, size, got, &last_error);
-        if (result == TLS_WANT_READ || result == TLS_WANT_WRITE)
-            return tls_wait(result, TLS_WANT_READ, &stream->readable, &stream->read_wants_write);
-        status = from_tls(result);
-    } else {
-        ssize_t n = recv(stream->fd, buffer, size, 0);
-        if (n < 0 && errno == EINTR)
-            return STREAM_WAIT; /* the flag stays: we are called again */
-        if (n < 0 && would_block(errno)) {
-            stream->readable = false;
-            return STREAM_WAIT;
-        }
-        if (n < 0)
-            return fail("read", errno);
-        if (n == 0)
-            return end_of_stream(stream);
-        *got = (size_t)n;
-        status = STREAM_OK;
-    }
-    if (status == STREAM_EOF || status == STREAM_TRUNCATED)
+/* What a read of the TLS layer came to. */
+static enum stream_status read_result(struct stream *stream, enum tls_status result) {
+    if (result == TLS_WANT_READ || result == TLS_WANT_WRITE)
+        return tls_wait(result, TLS_WANT_READ, &stream->readable, &stream->read_wants_write);
+    if (result == TLS_EOF || result == TLS_TRUNCATED)
         stream->read_ended = true;
-    return status;
+    return from_tls(result);
 }
 
-enum stream_status stream_write(struct stream *stream, const void *buffer, size_t size,
-                                size_t *put) {
-    if (stream->tls != NULL) {
-        enum tls_status result = tls_write(stream->tls, buffer, size, put, &last_error);
-        if (result == TLS_WANT_READ || result == TLS_WANT_WRITE)
-            return tls_wait(result, TLS_WANT_WRITE, &stream->writable, &stream->write_wants_read);
-        return from_tls(result);
+static enum stream_status write_result(struct stream *stream, enum tls_status result) {
+    if (result == TLS_WANT_READ || result == TLS_WANT_WRITE)
+        return tls_wait(result, TLS_WANT_WRITE, &stream->writable, &stream->write_wants_read);
+    return from_tls(result);
+}
+
+/* What a read of the socket itself returned. */
+static enum stream_status after_receive(struct stream *stream, const char *what, ssize_t n,
+                                        size_t *got) {
+    if (n < 0 && errno == EINTR)
+        return STREAM_WAIT; /* the flag stays: we are called again */
+    if (n < 0 && would_block(errno)) {
+        stream->readable = false;
+        return STREAM_WAIT;
     }
-    ssize_t n = send(stream->fd, buffer, size, MSG_NOSIGNAL);
+    if (n < 0)
+        return fail(what, errno);
+    if (n == 0)
+        return end_of_stream(stream);
+    *got = (size_t)n;
+    return STREAM_OK;
+}
+
+static enum stream_status after_send(struct stream *stream, const char *what, ssize_t n,
+                                     size_t *put) {
     if (n < 0 && errno == EINTR)
         return STREAM_WAIT;
     if (n < 0 && would_block(errno)) {
@@ -191,9 +187,29 @@ enum stream_status stream_write(struct stream *stream, const void *buffer, size_
         return STREAM_WAIT;
     }
     if (n < 0)
-        return fail_write(stream, "write", errno);
+        return fail_write(stream, what, errno);
     *put = (size_t)n;
     return STREAM_OK;
+}
+
+static enum stream_status receive(struct stream *stream, void *buffer, size_t size, int flags,
+                                  size_t *got) {
+    return after_receive(stream, "read", recv(stream->fd, buffer, size, flags), got);
+}
+
+enum stream_status stream_read(struct stream *stream, void *buffer, size_t size, size_t *got) {
+    if (stream->read_ended)
+        return STREAM_EOF;
+    if (stream->tls != NULL)
+        return read_result(stream, tls_read(stream->tls, buffer, size, got, &last_error));
+    return receive(stream, buffer, size, 0, got);
+}
+
+enum stream_status stream_write(struct stream *stream, const void *buffer, size_t size,
+                                size_t *put) {
+    if (stream->tls != NULL)
+        return write_result(stream, tls_write(stream->tls, buffer, size, put, &last_error));
+    return after_send(stream, "write", send(stream->fd, buffer, size, MSG_NOSIGNAL), put);
 }
 
 enum stream_status stream_end_write(struct stream *stream) {
@@ -219,55 +235,42 @@ size_t stream_unsent(const struct stream *stream) {
     return (size_t)unsent;
 }
 
-bool stream_can_splice(const struct stream *stream) {
-    return stream->tls == NULL;
+bool stream_can_splice_from(const struct stream *stream) {
+    return stream->tls == NULL || tls_kernel_reads(stream->tls);
+}
+
+bool stream_can_splice_to(const struct stream *stream) {
+    return stream->tls == NULL || tls_kernel_writes(stream->tls);
 }
 
 enum stream_status stream_peek(struct stream *stream, void *buffer, size_t size, size_t *got) {
-    ssize_t n = recv(stream->fd, buffer, size, MSG_PEEK);
-    if (n < 0 && errno == EINTR)
-        return STREAM_WAIT;
-    if (n < 0 && would_block(errno)) {
-        stream->readable = false;
-        return STREAM_WAIT;
-    }
-    if (n < 0)
-        return fail("read", errno);
-    if (n == 0)
-        return end_of_stream(stream);
-    *got = (size_t)n;
-    return STREAM_OK;
+    if (stream->tls != NULL)
+        return read_result(stream, tls_peek(stream->tls, buffer, size, got, &last_error));
+    return receive(stream, buffer, size, MSG_PEEK, got);
 }
 
 enum stream_status stream_splice_in(struct stream *stream, int pipe_end, size_t size,
                                     bool pipe_empty, size_t *got) {
-    ssize_t n = splice(stream->fd, NULL, pipe_end, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (n < 0 && errno == EINTR)
-        return STREAM_WAIT;
-    if (n < 0 && would_block(errno)) {
-        if (pipe_empty)
-            stream->readable = false;
-        return STREAM_WAIT;
+    bool readable = stream->readable;
+    enum stream_status status;
+    if (stream->tls != NULL) {
+        status = read_result(stream, tls_splice_read(stream->tls, pipe_end, size, got, &last_error));
+    } else {
+        ssize_t n =
+            splice(stream->fd, NULL, pipe_end, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        status = after_receive(stream, "splice from the socket", n, got);
     }
-    if (n < 0)
-        return fail("splice from the socket", errno);
-    if (n == 0)
-        return end_of_stream(stream);
-    *got = (size_t)n;
-    return STREAM_OK;
+    /* It may be the pipe that is full. */
+    if (status == STREAM_WAIT && !pipe_empty)
+        stream->readable = readable;
+    return status;
 }
 
 enum stream_status stream_splice_out(struct stream *stream, int pipe_end, size_t size,
                                      size_t *put) {
+    if (stream->tls != NULL)
+        return write_result(stream,
+                            tls_splice_write(stream->tls, pipe_end, size, put, &last_error));
     ssize_t n = splice(pipe_end, NULL, stream->fd, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (n < 0 && errno == EINTR)
-        return STREAM_WAIT;
-    if (n < 0 && would_block(errno)) {
-        stream->writable = false;
-        return STREAM_WAIT;
-    }
-    if (n < 0)
-        return fail_write(stream, "splice to the socket", errno);
-    *put = (size_t)n;
-    return STREAM_OK;
+    return after_send(stream, "splice to the socket", n, put);
 }

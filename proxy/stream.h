@@ -71,10 +71,12 @@ enum stream_status stream_end_write(struct stream *stream);
 /* Bytes written that the peer's kernel has not taken yet (TCP), so that closing could lose them. */
 size_t stream_unsent(const struct stream *stream);
 
-/* Whether payload can be spliced from or to the socket as it is. */
-bool stream_can_splice(const struct stream *stream);
+/* Whether payload can be spliced from, or to, the socket: plain ones, and those whose TLS is the
+ * kernel's. */
+bool stream_can_splice_from(const struct stream *stream);
+bool stream_can_splice_to(const struct stream *stream);
 
-/* Looks at the next bytes without taking them; only where stream_can_splice. */
+/* Looks at the next bytes without taking them; only where stream_can_splice_from. */
 enum stream_status stream_peek(struct stream *stream, void *buffer, size_t size, size_t *got);
 
 /* Moves up to `size` bytes into or out of a pipe without copying. stream_splice_in with a pipe that

@@ -1,6 +1,10 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 #include "tls/certificate.h"
 #include "tls/files.h"
@@ -8,13 +12,29 @@
 #include "tls/reason.h"
 #include "tls/session.h"
 
-/* AEAD with forward secrecy only: what kernel TLS can take over too. AES-128-GCM first because it
- * is the fastest by far where the processor has AES instructions, as all of this decade's do. */
-static const char cipher_list[] =
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256:"
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+/* AEAD with forward secrecy only: what kernel TLS can take over too. */
+#define SUITES_AES_128                                                                             \
+    "TLS13-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+#define SUITES_AES_256                                                                             \
+    "TLS13-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+#define SUITES_CHACHA20                                                                            \
+    "TLS13-CHACHA20-POLY1305-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+static const char suites_with_aes[] = SUITES_AES_128 ":" SUITES_AES_256 ":" SUITES_CHACHA20;
+static const char suites_without_aes[] = SUITES_CHACHA20 ":" SUITES_AES_128 ":" SUITES_AES_256;
+
+/* AES-128-GCM is the fastest by far, in the kernel and in wolfSSL, where the processor has
+ * instructions for it; where it has not, as on some small ARM boards, ChaCha20 is. */
+static const char *preferred_suites(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") ? suites_with_aes
+                                                                             : suites_without_aes;
+#elif defined(__aarch64__)
+    unsigned long wanted = HWCAP_AES | HWCAP_PMULL;
+    return (getauxval(AT_HWCAP) & wanted) == wanted ? suites_with_aes : suites_without_aes;
+#else
+    return suites_with_aes;
+#endif
+}
 
 enum { MIN_RSA_BITS = 2048, MIN_ECC_BITS = 256 };
 
@@ -37,6 +57,10 @@ void tls_context_release(struct tls_context *context) {
     tls_ticket_keys_free(context->keys);
     free(context->server_name);
     free(context);
+}
+
+void tls_context_set_kernel(struct tls_context *context, enum tls_kernel_mode mode) {
+    context->kernel = mode;
 }
 
 void tls_context_free(struct tls_context *context) {
@@ -155,7 +179,7 @@ static int send_callback(WOLFSSL *wolf, char *bytes, int size, void *user) {
 static int set_protocol(WOLFSSL_CTX *wolf) {
     int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
     if (wolfSSL_CTX_SetMinVersion(wolf, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_set_cipher_list(wolf, cipher_list) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_cipher_list(wolf, preferred_suites()) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_groups(wolf, groups, sizeof groups / sizeof groups[0]) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinRsaKey_Sz(wolf, MIN_RSA_BITS) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinEccKey_Sz(wolf, MIN_ECC_BITS) != WOLFSSL_SUCCESS ||

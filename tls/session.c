@@ -1,6 +1,8 @@
 #include "tls/session.h"
 
 #include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +27,8 @@ static int set_up(struct tls_session *session) {
     wolfSSL_SetIOWriteCtx(wolf, session);
     wolfSSL_SetCertCbCtx(wolf, session);
     if (wolfSSL_UseALPN(wolf, protocol, sizeof protocol - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH) !=
-        WOLFSSL_SUCCESS)
+            WOLFSSL_SUCCESS ||
+        tls_handoff_prepare(session) != 0)
         return -1;
     if (session->context->server)
         return 0;
@@ -59,9 +62,10 @@ struct tls_session *tls_session_new(struct tls_context *context, int fd,
 void tls_session_free(struct tls_session *session) {
     if (session == NULL)
         return;
-    if (session->has_new_ticket && session->established)
+    if (session->has_new_ticket && session->established && session->wolf != NULL)
         tls_resumption_keep(session);
     wolfSSL_free(session->wolf);
+    explicit_bzero(&session->kernel, sizeof session->kernel);
     tls_transport_clear(&session->transport);
     tls_identity_clear(&session->identity);
     free(session->offered_name);
@@ -71,6 +75,19 @@ void tls_session_free(struct tls_session *session) {
 
 static enum tls_status fail_errno(int code, const char *doing, struct tls_error *error) {
     (void)tls_error_set(error, "%s over TLS: %s", doing, strerror(code));
+    return TLS_FAILED;
+}
+
+enum tls_status tls_session_fail(const struct tls_session *session, struct tls_error *error,
+                                 const char *format, ...) {
+    char what[sizeof error->text];
+    va_list arguments;
+    va_start(arguments, format);
+    if (vsnprintf(what, sizeof what, format, arguments) < 0)
+        what[0] = '\0';
+    va_end(arguments);
+    (void)tls_error_set(error, "TLS connection with the %s failed: %s",
+                        session->context->server ? "client" : "server", what);
     return TLS_FAILED;
 }
 
@@ -100,6 +117,9 @@ static enum tls_status handshake_step(struct tls_session *session, struct tls_er
             return TLS_FAILED;
         }
         session->established = true;
+        session->resumed = wolfSSL_session_reused(session->wolf) != 0;
+        session->version_name = wolfSSL_get_version(session->wolf);
+        session->cipher_name = wolfSSL_get_cipher_name(session->wolf);
         free(session->offered_name);
         session->offered_name = NULL;
         if (session->has_new_ticket)
@@ -127,10 +147,10 @@ static enum tls_status handshake_step(struct tls_session *session, struct tls_er
 }
 
 enum tls_status tls_handshake(struct tls_session *session, struct tls_error *error) {
-    enum tls_status flushed = flush(session, error);
-    if (flushed != TLS_OK || session->established)
-        return flushed;
-    return handshake_step(session, error);
+    enum tls_status status = flush(session, error);
+    if (status == TLS_OK && !session->established)
+        status = handshake_step(session, error);
+    return status == TLS_OK ? tls_handoff(session, error) : status;
 }
 
 /* Reading has come to an end, or not: what wolfSSL's `code` means together with what the socket
@@ -143,6 +163,8 @@ static enum tls_status read_status(struct tls_session *session, int code, struct
         tls_session_explain(session, code, error);
         return TLS_FAILED;
     }
+    if (transport->flooded)
+        return tls_session_fail(session, error, "it sent too many records without data");
     if (transport->receive_errno != 0)
         return fail_errno(transport->receive_errno, "receiving", error);
     if (transport->ended)
@@ -161,15 +183,22 @@ enum tls_status tls_read(struct tls_session *session, void *buffer, size_t size,
         (void)tls_error_set(error, "TLS read after the end");
         return session->read_end;
     }
+    if (session->kernel.reads)
+        return tls_kernel_read(session, buffer, size, got, error);
     (void)tls_transport_flush(&session->transport);
     int result = wolfSSL_read(session->wolf, buffer, size > INT_MAX ? INT_MAX : (int)size);
     if (session->has_new_ticket)
         tls_resumption_keep(session);
     if (result > 0) {
         *got = (size_t)result;
-        return TLS_OK;
+        tls_transport_progress(&session->transport);
+        return tls_handoff(session, error);
     }
     enum tls_status status = read_status(session, wolfSSL_get_error(session->wolf, result), error);
+    if (status == TLS_WANT_READ && session->transport.crossed)
+        status = tls_session_fail(session, error,
+                                  "it asked for new keys (KeyUpdate) before its first data, which "
+                                  "kernel TLS cannot answer");
     if (status != TLS_WANT_READ && status != TLS_WANT_WRITE)
         session->read_end = status;
     return status;
@@ -182,6 +211,8 @@ enum tls_status tls_write(struct tls_session *session, const void *buffer, size_
         (void)tls_error_set(error, "TLS write before the handshake, after its end or of nothing");
         return TLS_FAILED;
     }
+    if (session->kernel.writes)
+        return tls_kernel_write(session, buffer, size, put, error);
     enum tls_status flushed = flush(session, error);
     if (flushed != TLS_OK)
         return flushed;
@@ -203,6 +234,8 @@ enum tls_status tls_write(struct tls_session *session, const void *buffer, size_
 }
 
 enum tls_status tls_close_write(struct tls_session *session, struct tls_error *error) {
+    if (session->kernel.writes)
+        return tls_kernel_close_write(session, error);
     if (!session->close_sent && session->transport.send_errno == 0) {
         int result = wolfSSL_shutdown(session->wolf);
         if (result != WOLFSSL_SUCCESS && result != WOLFSSL_SHUTDOWN_NOT_DONE) {
@@ -214,8 +247,16 @@ enum tls_status tls_close_write(struct tls_session *session, struct tls_error *e
     return flush(session, error);
 }
 
+bool tls_kernel_reads(const struct tls_session *session) {
+    return session->kernel.reads;
+}
+
+bool tls_kernel_writes(const struct tls_session *session) {
+    return session->kernel.writes;
+}
+
 size_t tls_pending(const struct tls_session *session) {
-    int pending = wolfSSL_pending(session->wolf);
+    int pending = session->wolf == NULL ? 0 : wolfSSL_pending(session->wolf);
     return pending > 0 ? (size_t)pending : 0;
 }
 
@@ -224,14 +265,15 @@ const char *tls_peer_name(struct tls_session *session) {
 }
 
 const char *tls_version_name(struct tls_session *session) {
-    return wolfSSL_get_version(session->wolf);
+    return session->wolf == NULL ? session->version_name : wolfSSL_get_version(session->wolf);
 }
 
 const char *tls_cipher_name(struct tls_session *session) {
-    const char *name = wolfSSL_get_cipher_name(session->wolf);
+    const char *name = session->wolf == NULL ? session->cipher_name
+                                             : wolfSSL_get_cipher_name(session->wolf);
     return name != NULL ? name : "";
 }
 
 bool tls_resumed(struct tls_session *session) {
-    return session->established && wolfSSL_session_reused(session->wolf) != 0;
+    return session->resumed;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "tls/ktls.h"
 #include "tls/ticket.h"
 #include "tls/tls.h"
 #include "tls/transport.h"
@@ -15,6 +16,7 @@ struct tls_context {
     atomic_uint references; /* the owner and every session */
     WOLFSSL_CTX *wolf;
     bool server;
+    enum tls_kernel_mode kernel;
     char *server_name;            /* client role: what the peer must be valid for, or NULL */
     struct tls_ticket_keys *keys; /* server role */
 };
@@ -36,8 +38,34 @@ int tls_identity_set(struct tls_identity *identity, const char *name, time_t exp
                      enum tls_proof proof);
 void tls_identity_clear(struct tls_identity *identity);
 
+/* TLS 1.3's application traffic secrets (RFC 8446 section 7.1): what the next keys come from. */
+enum { TLS_MAX_SECRET = 48 };
+
+struct tls_secrets {
+    unsigned char client[TLS_MAX_SECRET];
+    unsigned char server[TLS_MAX_SECRET];
+};
+
+/* A session whose record layer is in the kernel, in one direction or both. */
+struct tls_kernel {
+    bool attached;
+    bool refused;     /* the kernel did not take all: what it has is all it will get */
+    bool reads;       /* the kernel opens what comes in */
+    bool writes;      /* the kernel seals what goes out */
+    bool update_owed; /* the peer wants new keys of us and has not been told of them yet */
+    enum ktls_version version;
+    enum ktls_cipher cipher;
+    struct tls_secrets secrets;
+    unsigned idle_records; /* in a row that brought no data */
+    /* The alert or handshake message that is being read; it may come in pieces. */
+    unsigned char header[4];
+    unsigned char header_length;
+    uint32_t message_left;
+    bool updated; /* new keys hold from here: nothing may follow in the same record */
+};
+
 struct tls_session {
-    WOLFSSL *wolf;
+    WOLFSSL *wolf; /* NULL once the kernel does both directions */
     struct tls_context *context; /* holds a reference */
     struct tls_resumption *resumption;
     struct tls_transport transport;
@@ -48,6 +76,10 @@ struct tls_session {
     bool has_new_ticket; /* to be kept for the next connection */
     char *offered_name;  /* client role: whom the offered ticket is from; owned, or NULL */
     bool close_sent;
+    struct tls_kernel kernel;
+    bool resumed;
+    const char *version_name; /* static; like the next one known when the handshake is done */
+    const char *cipher_name;
     enum tls_status read_end; /* TLS_OK while reading goes on, else what it ended with */
     size_t unreported; /* plain bytes in the backlog that the caller does not yet know as sent */
 };
@@ -63,5 +95,33 @@ void tls_session_explain(struct tls_session *session, int code, struct tls_error
 void tls_resumption_offer(struct tls_session *session);
 void tls_resumption_keep(struct tls_session *session);
 void tls_resumption_adopt_identity(struct tls_session *session);
+
+/* handoff.c: a session's way into the kernel. Notes TLS 1.3's secrets as they come up; 0 or -1. */
+int tls_handoff_prepare(struct tls_session *session);
+/* Hands over what can be, as the context says: OK, also where the kernel takes nothing, or FAILED
+ * where it must and does not. To be called after the handshake, and after each read of the client
+ * role until kernel.reads. */
+enum tls_status tls_handoff(struct tls_session *session, struct tls_error *error);
+/* The next generation of one direction's keys (RFC 8446 section 7.2). 0 or wolfCrypt's error. */
+int tls_handoff_next_keys(struct tls_session *session, enum ktls_direction direction,
+                          struct ktls_keys *keys);
+
+/* kernel_io.c: tls.h's functions, for the directions that are the kernel's. */
+enum tls_status tls_kernel_read(struct tls_session *session, void *buffer, size_t size, size_t *got,
+                                struct tls_error *error);
+enum tls_status tls_kernel_write(struct tls_session *session, const void *buffer, size_t size,
+                                 size_t *put, struct tls_error *error);
+enum tls_status tls_kernel_close_write(struct tls_session *session, struct tls_error *error);
+
+/* control.c: bytes of a record that is no data. OK: read on; EOF after close_notify; FAILED. */
+enum tls_status tls_control_take(struct tls_session *session, unsigned char type,
+                                 const unsigned char *bytes, size_t size, struct tls_error *error);
+/* Tells the peer of new keys of ours and uses them, if that is owed: OK, WANT_WRITE or FAILED. */
+enum tls_status tls_control_settle(struct tls_session *session, struct tls_error *error);
+
+/* Fills `error` with "TLS connection with the <peer> failed: <what>"; returns TLS_FAILED. */
+__attribute__((format(printf, 3, 4))) enum tls_status
+tls_session_fail(const struct tls_session *session, struct tls_error *error, const char *format,
+                 ...);
 
 #endif

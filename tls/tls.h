@@ -37,6 +37,20 @@ struct tls_context *tls_server_context(const struct tls_files *files, struct tls
  * names; its common name is not looked at (RFC 9525 section 2). */
 struct tls_context *tls_client_context(const struct tls_files *files, const char *server_name,
                                        struct tls_error *error);
+/* Kernel TLS: once a handshake is done, the kernel takes over sealing and opening records, so that
+ * data can be spliced. */
+enum tls_kernel_mode {
+    TLS_KERNEL_OFF,     /* wolfSSL does it all; a new context is so */
+    TLS_KERNEL_AUTO,    /* wherever the kernel takes the session's keys */
+    TLS_KERNEL_REQUIRE, /* a session whose keys it does not take fails */
+};
+/* For the sessions started from then on. Before the context is shared between threads. */
+void tls_context_set_kernel(struct tls_context *context, enum tls_kernel_mode mode);
+
+/* Whether the running kernel takes the ciphers that both roles prefer, in either TLS version. Fills
+ * `text` with which it takes, or with why none. Opens a loopback connection; blocks for a moment. */
+bool tls_kernel_available(char *text, size_t size);
+
 /* Sessions started from it live on. Tickets it gave out are worth nothing from then on. */
 void tls_context_free(struct tls_context *context);
 
@@ -87,6 +101,25 @@ enum tls_status tls_write(struct tls_session *session, const void *buffer, size_
 
 /* Sends close_notify, once: OK, WANT_WRITE or FAILED. Reading goes on. */
 enum tls_status tls_close_write(struct tls_session *session, struct tls_error *error);
+
+/* Whether the kernel does that direction: the socket's own bytes are plain then, for splice(2). The
+ * client role begins to read so after the first data, when the server's tickets have come by. */
+bool tls_kernel_reads(const struct tls_session *session);
+bool tls_kernel_writes(const struct tls_session *session);
+
+/* As tls_read, without taking the bytes; only where tls_kernel_reads. */
+enum tls_status tls_peek(struct tls_session *session, void *buffer, size_t size, size_t *got,
+                         struct tls_error *error);
+
+/* Moves up to `size` bytes from the socket into a pipe; only where tls_kernel_reads. Statuses are
+ * those of tls_read, but TLS_WANT_READ may also mean that the pipe is full. */
+enum tls_status tls_splice_read(struct tls_session *session, int pipe_end, size_t size, size_t *got,
+                                struct tls_error *error);
+
+/* Moves up to `size` bytes from a pipe into the socket; only where tls_kernel_writes. Statuses are
+ * those of tls_write. */
+enum tls_status tls_splice_write(struct tls_session *session, int pipe_end, size_t size,
+                                 size_t *put, struct tls_error *error);
 
 /* The decrypted bytes that a read would give without touching the socket. While it is not 0 the
  * socket need not become readable for tls_read to succeed. */

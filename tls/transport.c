@@ -23,9 +23,54 @@ void tls_transport_clear(struct tls_transport *transport) {
     drop_backlog(transport);
 }
 
+/* Follows the records in what comes: each begins with its type, its version and its length. */
+static void track(struct tls_transport *transport, const char *bytes, size_t size) {
+    while (size > 0) {
+        if (transport->header_have == RECORD_HEADER) {
+            size_t run = size < transport->record_left ? size : transport->record_left;
+            transport->record_left -= (unsigned)run;
+            bytes += run;
+            size -= run;
+            if (transport->record_left == 0)
+                transport->header_have = 0;
+            continue;
+        }
+        unsigned char byte = (unsigned char)*bytes++;
+        size--;
+        switch (transport->header_have++) {
+        case 0:
+            transport->record_type = byte;
+            transport->record_left = 0;
+            transport->idle_records++;
+            break;
+        case 3:
+        case 4:
+            transport->record_left = transport->record_left << 8 | byte;
+            break;
+        default:
+            break;
+        }
+        if (transport->header_have == RECORD_HEADER && transport->record_left == 0)
+            transport->header_have = 0;
+    }
+}
+
+bool tls_transport_at_boundary(const struct tls_transport *transport) {
+    return transport->header_have == 0;
+}
+
+void tls_transport_progress(struct tls_transport *transport) {
+    transport->idle_records = 0;
+    transport->counts_idle = true;
+}
+
 int tls_transport_receive(struct tls_transport *transport, char *buffer, int size) {
-    if (size <= 0 || transport->ended || transport->receive_errno != 0)
+    if (size <= 0 || transport->ended || transport->receive_errno != 0 || transport->flooded)
         return -1;
+    if (transport->counts_idle && transport->idle_records > TLS_MAX_IDLE_RECORDS) {
+        transport->flooded = true;
+        return -1;
+    }
     transport->stalled = backlog_size(transport) >= TLS_TRANSPORT_BACKLOG;
     if (transport->stalled)
         return -1;
@@ -46,8 +91,7 @@ int tls_transport_receive(struct tls_transport *transport, char *buffer, int siz
         transport->started = true;
         transport->first_byte = (unsigned char)buffer[0];
     }
-    if (size == RECORD_HEADER)
-        transport->record_type = got == RECORD_HEADER ? (unsigned char)buffer[0] : 0;
+    track(transport, buffer, (size_t)got);
     return (int)got;
 }
 
@@ -89,6 +133,10 @@ bool tls_transport_flush(struct tls_transport *transport) {
 int tls_transport_send(struct tls_transport *transport, const char *bytes, int size) {
     if (size <= 0)
         return -1;
+    if (transport->detached) {
+        transport->crossed = true;
+        return size;
+    }
     size_t left = (size_t)size;
     if (transport->backlog == NULL) {
         size_t sent = send_some(transport, bytes, left);

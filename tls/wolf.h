@@ -20,6 +20,10 @@
 #ifndef WOLFSSL_ALWAYS_VERIFY_CB
 #error "wolfSSL must be built with WOLFSSL_ALWAYS_VERIFY_CB"
 #endif
+/* The keys of a session, and what the next ones come from, for kernel TLS. */
+#if !defined(ATOMIC_USER) || !defined(HAVE_SECRET_CALLBACK)
+#error "wolfSSL must be built with --enable-atomicuser and HAVE_SECRET_CALLBACK"
+#endif
 /* Without it addresses in a certificate are not decoded. */
 #if !defined(WOLFSSL_IP_ALT_NAME) && !defined(OPENSSL_ALL)
 #error "wolfSSL must be built with --enable-ip-alt-name"

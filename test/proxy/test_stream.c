@@ -37,7 +37,8 @@ static void an_opened_stream_waits_for_events(void **state) {
     assert_null(stream.tls);
     assert_false(stream.readable || stream.writable || stream.hung_up || stream.read_ended ||
                  stream.write_ended);
-    assert_true(stream_can_splice(&stream));
+    assert_true(stream_can_splice_from(&stream));
+    assert_true(stream_can_splice_to(&stream));
     assert_int_equal(stream_handshake(&stream), STREAM_OK); /* there is none */
 }
 

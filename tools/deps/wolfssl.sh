@@ -38,8 +38,9 @@ wolfssl_flags() {
 
 # WOLFSSL_ALWAYS_VERIFY_CB: tls/ learns who the peer is when the chain is verified.
 # WOLFSSL_TICKET_EXTRA_PADDING_SZ: room for that name in our session tickets.
+# HAVE_SECRET_CALLBACK: the traffic secrets of TLS 1.3, from which kernel TLS gets new keys.
 # WOLFSSL_GETRANDOM: randomness by system call, so that an empty root folder will do.
-WOLFSSL_DEFINES='-DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_TICKET_EXTRA_PADDING_SZ=128 -DWOLFSSL_GETRANDOM'
+WOLFSSL_DEFINES='-DWOLFSSL_ALWAYS_VERIFY_CB -DWOLFSSL_TICKET_EXTRA_PADDING_SZ=128 -DHAVE_SECRET_CALLBACK -DWOLFSSL_GETRANDOM'
 
 # Builds the tree $1 for the prefix $2, installed under the folder $3.
 wolfssl_build() {
