@@ -6,7 +6,8 @@ enum {
     TURN_STEPS = 256,
     /* Chunk size lines are looked at in pieces of this many bytes. */
     PEEK_SIZE = 64,
-    /* A run of payload shorter than this is not worth a pipe, one as long as that is. */
+    /* A run of payload shorter than this is not worth a pipe, one as long as that is. Chunks in
+     * between stay with what the one before them took. */
     SMALL_BYTES = BUFFER_SIZE / 4,
     BULKY_BYTES = BUFFER_SIZE / 2,
 };
@@ -86,6 +87,19 @@ static enum step splice_out(struct relay *relay, struct relay_pools *pools) {
     return step;
 }
 
+/* Whether to splice what comes next. A message that tells its length is taken at its word, however
+ * slowly it comes. Of one that ends with the stream only the flow tells: `full` says that the last
+ * read filled its buffer. Between two chunks nothing is known, and it stays as it was. */
+static void weigh(struct relay *relay, bool full) {
+    uint64_t blind = framing_blind(&relay->framing);
+    if (relay->framing.kind == FRAMING_UNTIL_CLOSE)
+        relay->bulky = full;
+    else if (blind >= BULKY_BYTES)
+        relay->bulky = true;
+    else if (blind > 0 && blind < SMALL_BYTES)
+        relay->bulky = false;
+}
+
 /* Finds out how far the message goes in the bytes that still lie in the socket. */
 static enum step look_ahead(struct relay *relay) {
     char bytes[PEEK_SIZE];
@@ -95,8 +109,7 @@ static enum step look_ahead(struct relay *relay) {
         return step;
     relay->spliceable = framing_scan(&relay->framing, bytes, got, NULL, NULL);
     /* Small chunks are cheaper copied, many at a time, than looked at one by one. */
-    if (framing_blind(&relay->framing) < SMALL_BYTES)
-        relay->bulky = false;
+    weigh(relay, true);
     return step;
 }
 
@@ -134,7 +147,7 @@ static enum step splice_in(struct relay *relay, struct relay_pools *pools) {
     }
     /* So are small pieces that come one by one. */
     if (moved > 0 && moved < SMALL_BYTES && !relay->from->readable)
-        relay->bulky = false;
+        weigh(relay, false);
     if (pipe->filled > 0) {
         /* A socket reports an error once and then looks ended: what the pipe holds goes first. */
         relay->failed = step == STEP_READ_ERROR;
@@ -168,12 +181,13 @@ static enum step read_in(struct relay *relay, struct relay_pools *pools) {
     relay->spliceable -= known;
     struct slice fresh = slice_from(held, known);
     relay->approved = known + framing_scan(&relay->framing, fresh.data, fresh.len, NULL, NULL);
-    relay->bulky = full && framing_blind(&relay->framing) >= BULKY_BYTES;
+    weigh(relay, full);
     return STEP_MOVED;
 }
 
 /* Whether the next bytes are to go through a pipe, which is then there. */
 static bool takes_pipe(struct relay *relay, struct relay_pools *pools) {
+    weigh(relay, relay->bulky);
     if (!relay->bulky || buffer_len(relay->in) > 0 || !stream_can_splice_from(relay->from) ||
         !stream_can_splice_to(relay->to))
         return false;

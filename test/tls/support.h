@@ -97,6 +97,24 @@ SHARED struct tls_files support_files(const char *kind, const char *who) {
                               .authority = support_path("%s/%s/ca.pem", kind, who)};
 }
 
+/* Whether this kernel has TLS. Contexts then use it, so that the same tests see both worlds: sockets
+ * of TCP go to the kernel, those of support_pair cannot. */
+SHARED bool support_has_kernel(void) {
+    static int known = -1;
+    char text[256];
+    if (known < 0)
+        known = tls_kernel_available(text, sizeof text);
+    /* Inside the virtual machine that is made for it a silent fallback would be a failure. */
+    if (!known && getenv("KTLS_VM") != NULL)
+        fail_msg("kernel TLS is missing: %s", text);
+    return known != 0;
+}
+
+SHARED struct tls_context *support_kernel(struct tls_context *context) {
+    tls_context_set_kernel(context, support_has_kernel() ? TLS_KERNEL_REQUIRE : TLS_KERNEL_OFF);
+    return context;
+}
+
 SHARED struct tls_context *support_server(const char *kind, const char *who) {
     struct tls_files files = support_files(kind, who);
     struct tls_error error = {0};
@@ -160,6 +178,16 @@ SHARED void support_pair(int fds[2], int buffer) {
         setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
         setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     }
+}
+
+/* Two connected sockets of TCP. */
+SHARED void support_tcp_pair(int fds[2]) {
+    int port = 0;
+    int listener = support_listen(&port);
+    fds[0] = support_connect(port);
+    assert_true(fds[0] >= 0);
+    fds[1] = support_accept(listener);
+    close(listener);
 }
 
 /* Waits until the socket is ready for what `status` asks for. */

@@ -79,7 +79,7 @@ static void versions_and_keys(void **state) {
         for (size_t v = 0; v < 2; v++) {
             const char *const extra[] = {options[v], "-alpn", "http/1.1", NULL};
             start(&host, kinds[k], "dind-server", extra);
-            struct tls_context *context = support_client(kinds[k], "dind-client", "dind");
+            struct tls_context *context = support_kernel(support_client(kinds[k], "dind-client", "dind"));
             struct call guest = call(&host, context, NULL);
             exchange_line(&guest);
             assert_string_equal(tls_version_name(guest.session), versions[v]);
@@ -98,6 +98,38 @@ static void versions_and_keys(void **state) {
     }
 }
 
+static void every_cipher(void **state) {
+    (void)state;
+    static const struct {
+        size_t version;
+        const char *option;
+        const char *cipher;
+    } cases[] = {
+        {1, "-ciphersuites", "TLS_AES_128_GCM_SHA256"},
+        {1, "-ciphersuites", "TLS_AES_256_GCM_SHA384"},
+        {1, "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"},
+        {0, "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"},
+        {0, "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"},
+        {0, "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"},
+    };
+    struct tls_context *context = support_kernel(support_client("ec", "dind-client", "dind"));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const extra[] = {options[cases[i].version], cases[i].option, cases[i].cipher,
+                                     NULL};
+        start(&host, "ec", "dind-server", extra);
+        struct call guest = call(&host, context, NULL);
+        assert_int_equal(tls_kernel_writes(guest.session), support_has_kernel());
+        assert_false(tls_kernel_reads(guest.session)); /* the tickets come first */
+        exchange_line(&guest);
+        assert_int_equal(tls_kernel_reads(guest.session), support_has_kernel());
+        exchange_line(&guest);
+        assert_string_equal(tls_version_name(guest.session), versions[cases[i].version]);
+        hang_up(&guest);
+        support_stop(&host.child);
+    }
+    tls_context_free(context);
+}
+
 static void names_and_addresses(void **state) {
     (void)state;
     static const struct {
@@ -110,7 +142,7 @@ static void names_and_addresses(void **state) {
         const char *const extra[] = {options[v], NULL};
         start(&host, "ec", "dind-server", extra);
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-            struct tls_context *context = support_client("ec", "dind-client", cases[i].name);
+            struct tls_context *context = support_kernel(support_client("ec", "dind-client", cases[i].name));
             struct call guest = call(&host, context, NULL);
             if (cases[i].good) {
                 exchange_line(&guest);
@@ -169,6 +201,7 @@ static void refused_by_the_server(void **state) {
             struct call guest = {0};
             struct tls_context *context = tls_client_context(&files, "dind", &guest.error);
             assert_non_null(context);
+            support_kernel(context);
             guest = call(&host, context, NULL);
             if (v == 1) {
                 assert_int_equal(guest.status, TLS_OK);
@@ -190,7 +223,7 @@ static void refused_by_the_server(void **state) {
 static void alpn(void **state) {
     (void)state;
     for (size_t v = 0; v < 2; v++) {
-        struct tls_context *context = support_client("ec", "dind-client", "dind");
+        struct tls_context *context = support_kernel(support_client("ec", "dind-client", "dind"));
         const char *const good[] = {options[v], "-alpn", "h2,http/1.1", NULL};
         start(&host, "ec", "dind-server", good);
         struct call guest = call(&host, context, NULL);
@@ -237,7 +270,7 @@ static void weak_servers_are_refused(void **state) {
 
 static void resumption(void **state) {
     (void)state;
-    struct tls_context *context = support_client("ec", "dind-client", "dind");
+    struct tls_context *context = support_kernel(support_client("ec", "dind-client", "dind"));
     struct tls_resumption resumption = {0};
     const char *const extra[] = {"-tls1_3", NULL};
     start(&host, "ec", "dind-server", extra);
@@ -264,7 +297,7 @@ static void resumption(void **state) {
 
 static void no_resumption_in_tls_1_2(void **state) {
     (void)state;
-    struct tls_context *context = support_client("ec", "dind-client", "dind");
+    struct tls_context *context = support_kernel(support_client("ec", "dind-client", "dind"));
     struct tls_resumption resumption = {0};
     const char *const extra[] = {"-tls1_2", NULL};
     start(&host, "ec", "dind-server", extra);
@@ -283,7 +316,7 @@ static void no_resumption_in_tls_1_2(void **state) {
 /* A ticket that does more harm than good is used once. */
 static void engine_falls_back_to_tls_1_2(void **state) {
     (void)state;
-    struct tls_context *context = support_client("ec", "dind-client", "dind");
+    struct tls_context *context = support_kernel(support_client("ec", "dind-client", "dind"));
     struct tls_resumption resumption = {0};
     const char *const new[] = {"-tls1_3", NULL};
     start(&host, "ec", "dind-server", new);
@@ -316,7 +349,7 @@ static void plain_server_is_named(void **state) {
     static const char answer[] = "HTTP/1.0 400 Bad Request\r\n\r\n"
                                  "Client sent an HTTP request to an HTTPS server.\n";
     assert_int_equal(write(fds[1], answer, sizeof answer - 1), sizeof answer - 1);
-    struct tls_context *context = support_client("ec", "dind-client", "dind");
+    struct tls_context *context = support_kernel(support_client("ec", "dind-client", "dind"));
     struct tls_error error = {0};
     struct tls_session *session = tls_session_new(context, fds[0], NULL, &error);
     assert_int_equal(support_handshake(session, fds[0], &error), TLS_FAILED);
@@ -330,6 +363,7 @@ static void plain_server_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(versions_and_keys),
+        cmocka_unit_test(every_cipher),
         cmocka_unit_test(names_and_addresses),
         cmocka_unit_test(bad_servers_are_refused),
         cmocka_unit_test(refused_by_the_server),

@@ -70,13 +70,28 @@ static void must_be_refused(struct visit *visit, const char *ours, const char *t
         fail_msg("s_client does not say \"%s\": %s", theirs, text);
 }
 
+/* A line each way. */
+static void greet(struct visit *guest) {
+    static char text[65536];
+    char in[16];
+    size_t got = 0;
+    assert_int_equal(tls_kernel_reads(guest->session), support_has_kernel());
+    assert_int_equal(tls_kernel_writes(guest->session), support_has_kernel());
+    assert_int_equal(write(guest->child.input, "hello\n", 6), 6);
+    if (support_read(guest->session, guest->fd, in, 6, &got, &guest->error) != TLS_OK)
+        fail_msg("%s", guest->error.text);
+    assert_memory_equal(in, "hello\n", 6);
+    support_write(guest->session, guest->fd, "world\n", 6);
+    text[0] = '\0';
+    assert_true(support_expect(&guest->child, "world\n", text, sizeof text));
+}
+
 static void versions_and_keys(void **state) {
     (void)state;
     static const struct {
         const char *option;
         const char *version;
     } versions[] = {{"-tls1_2", "TLSv1.2"}, {"-tls1_3", "TLSv1.3"}};
-    static char text[65536];
     for (size_t k = 0; k < 2; k++) {
         for (size_t v = 0; v < 2; v++) {
             const char *const extra[] = {versions[v].option, "-alpn", "http/1.1", "-quiet", NULL};
@@ -85,15 +100,7 @@ static void versions_and_keys(void **state) {
             assert_string_equal(tls_version_name(guest.session), versions[v].version);
             assert_string_equal(tls_peer_name(guest.session), "agent");
             assert_false(tls_resumed(guest.session));
-            assert_int_equal(write(guest.child.input, "hello\n", 6), 6);
-            char in[16];
-            size_t got = 0;
-            assert_int_equal(support_read(guest.session, guest.fd, in, 6, &got, &guest.error),
-                             TLS_OK);
-            assert_memory_equal(in, "hello\n", 6);
-            support_write(guest.session, guest.fd, "world\n", 6);
-            text[0] = '\0';
-            assert_true(support_expect(&guest.child, "world\n", text, sizeof text));
+            greet(&guest);
             end_visit(&guest);
         }
     }
@@ -123,6 +130,7 @@ static void every_cipher(void **state) {
         bool rsa = strcmp(cases[i].kind_of_key, "rsa") == 0;
         struct visit guest = visit(contexts[rsa], kinds[rsa], "agent", extra);
         must_be_served(&guest);
+        greet(&guest);
         end_visit(&guest);
     }
 }
@@ -274,11 +282,18 @@ static void foreign_ticket_lets_nobody_in(void **state) {
     }
 }
 
-static void key_update_in_the_middle(void **state) {
-    (void)state;
+/* Whether it was the kernel's limit, which must then be said. */
+static bool cannot_follow(const struct visit *guest, enum tls_status status) {
+    return status == TLS_FAILED && tls_kernel_reads(guest->session) &&
+           strstr(guest->error.text, "changed its keys (KeyUpdate), which this kernel cannot") !=
+               NULL;
+}
+
+static void update_keys(struct tls_context *context, bool in_kernel) {
     const char *const extra[] = {"-tls1_3", NULL};
-    struct visit guest = visit(contexts[0], kinds[0], "agent", extra);
+    struct visit guest = visit(context, kinds[0], "agent", extra);
     must_be_served(&guest);
+    assert_int_equal(tls_kernel_reads(guest.session), in_kernel);
     static char text[65536];
     char in[16];
     size_t got = 0;
@@ -288,12 +303,28 @@ static void key_update_in_the_middle(void **state) {
         text[0] = '\0';
         assert_true(support_expect(&guest.child, "KEYUPDATE", text, sizeof text));
         assert_int_equal(write(guest.child.input, "more\n", 5), 5);
-        assert_int_equal(support_read(guest.session, guest.fd, in, 5, &got, &guest.error), TLS_OK);
+        enum tls_status status =
+            support_read(guest.session, guest.fd, in, 5, &got, &guest.error);
+        if (in_kernel && cannot_follow(&guest, status)) {
+            print_message("this kernel cannot change keys: the rest is left out\n");
+            break;
+        }
+        if (status != TLS_OK)
+            fail_msg("%s", guest.error.text);
         assert_memory_equal(in, "more\n", 5);
         support_write(guest.session, guest.fd, "answer\n", 7);
         assert_true(support_expect(&guest.child, "answer", text, sizeof text));
     }
     end_visit(&guest);
+}
+
+static void key_update_in_the_middle(void **state) {
+    (void)state;
+    struct tls_context *user_space = support_server("ec", "proxy");
+    update_keys(user_space, false);
+    tls_context_free(user_space);
+    if (support_has_kernel())
+        update_keys(contexts[0], true);
 }
 
 static void renegotiation_is_not_done(void **state) {
@@ -346,6 +377,7 @@ static int set_up(void **state) {
         contexts[i] = tls_server_context(&files, &error);
         if (contexts[i] == NULL)
             return -1;
+        support_kernel(contexts[i]);
     }
     return 0;
 }
