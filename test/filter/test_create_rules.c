@@ -287,7 +287,10 @@ HOST_CONFIG_TEST(
     {"\"Annotations\":{\"\":\"x\"}", DENY("create.annotations")},
     {"\"Annotations\":{\"org.opencontainers.image.title\":\"x\"}", ALLOW},
     {"\"Annotations\":{}", ALLOW}, {"\"Annotations\":null", ALLOW},
-    {"\"LxcConf\":[{\"Key\":\"a\"}]", DENY("create.lxc-conf")}, {"\"LxcConf\":[]", ALLOW})
+    {"\"LxcConf\":[{\"Key\":\"a\"}]", DENY("create.lxc-conf")}, {"\"LxcConf\":[]", ALLOW},
+    {"\"Init\":true,\"InitPath\":\"/bin/busybox\"", DENY("create.init-path")},
+    {"\"init\":true,\"initPath\":\"/x\"", DENY("create.init-path")}, {"\"InitPath\":\"\"", ALLOW},
+    {"\"InitPath\":null", ALLOW})
 
 HOST_CONFIG_TEST(
     kernel_parameters, {"\"Sysctls\":null", ALLOW}, {"\"Sysctls\":{}", ALLOW},
