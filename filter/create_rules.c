@@ -60,6 +60,10 @@ static const struct field host_config_fields[] = {
                  "containers that the OOM killer spares are not allowed; drop --oom-kill-disable"),
     FIELD_JUDGED("LxcConf", FIELD_ANY, field_judge_empty, "create.lxc-conf",
                  "LXC settings are not allowed; drop LxcConf"),
+    /* Engines 1.13 to 17.04 bind this file of the host into the container (moby v1.13.1,
+     * daemon/oci_linux.go); it never stood in the API's documentation. */
+    FIELD_JUDGED("InitPath", FIELD_ANY, field_judge_empty, "create.init-path",
+                 "an init program of the host is not allowed; drop InitPath and use --init"),
 
     /* Namespaces. */
     FIELD_JUDGED("NetworkMode", FIELD_STRING, network_judge_mode, "create.network-host", NULL),

@@ -61,10 +61,24 @@ bool buffer_reserve(struct buffer *buffer, struct buffer_pool *pool, size_t limi
     return grow(buffer, pool, limit);
 }
 
+/* A buffer that grew for a head or a body goes back to one block once the rest fits into it: what
+ * follows may be a stream without end, behind which a few bytes of the next request wait. */
+static void shrink(struct buffer *buffer, struct buffer_pool *pool) {
+    char *data = take_block(pool);
+    if (data == NULL)
+        return;
+    size_t len = buffer_len(buffer);
+    memcpy(data, buffer->data + buffer->start, len);
+    buffer_release(buffer, pool);
+    *buffer = (struct buffer){.data = data, .end = len, .capacity = BUFFER_SIZE};
+}
+
 void buffer_consume(struct buffer *buffer, struct buffer_pool *pool, size_t count) {
     buffer->start += count;
     if (buffer->start == buffer->end)
         buffer_release(buffer, pool);
+    else if (buffer->capacity > BUFFER_SIZE && buffer_len(buffer) <= BUFFER_SIZE)
+        shrink(buffer, pool);
 }
 
 void buffer_release(struct buffer *buffer, struct buffer_pool *pool) {

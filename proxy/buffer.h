@@ -52,7 +52,8 @@ static inline void buffer_added(struct buffer *buffer, size_t count) {
     buffer->end += count;
 }
 
-/* Drops `count` bytes from the front; gives the memory back when nothing is left. */
+/* Drops `count` bytes from the front; gives the memory back when nothing is left, and all but one
+ * block of it when no more than that is needed. Moves what is held: slices of it are void. */
 void buffer_consume(struct buffer *buffer, struct buffer_pool *pool, size_t count);
 
 /* Gives the memory back, whatever it holds. */

@@ -145,7 +145,9 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
     return PROGRESS_NEXT;
 }
 
-/* Reads more of the client into the buffer, up to `limit` bytes of it. NEXT: there is more now. */
+/* Reads more of the client into the buffer, up to `limit` bytes of it. NEXT: there is more now. At
+ * most a block at a time, so that no more than that of later requests is held behind this one, and
+ * the buffer shrinks again when this one has been sent. */
 static enum progress read_more(struct conn *conn, size_t limit) {
     size_t room = 0;
     size_t got = 0;
@@ -154,6 +156,8 @@ static enum progress read_more(struct conn *conn, size_t limit) {
     if (!buffer_reserve(&conn->in, &conn->worker->pools.buffers, limit))
         return reply_fault(conn, 503, "out of memory");
     char *space = buffer_space(&conn->in, &room);
+    if (room > BUFFER_SIZE)
+        room = BUFFER_SIZE;
     switch (stream_read(&conn->client, space, room, &got)) {
     case STREAM_OK:
         buffer_added(&conn->in, got);
@@ -208,13 +212,17 @@ static enum progress run_body(struct conn *conn) {
     struct slice wire = slice_first(held, request->judged_len);
     if (request->http.framing.kind == FRAMING_LENGTH)
         return judge_body(conn, wire, wire.len);
+    /* Not in the request's arena, which lasts as long as the engine takes to answer. */
     size_t len = 0;
-    char *payload = arena_alloc(&conn->arena, wire.len);
+    struct arena scratch = {0};
+    char *payload = arena_alloc(&scratch, wire.len);
     if (payload == NULL)
         return reply_fault(conn, 503, "out of memory");
     struct framing again = request->http.framing;
     framing_scan(&again, wire.data, wire.len, payload, &len);
-    return judge_body(conn, slice_of(payload, len), wire.len);
+    enum progress progress = judge_body(conn, slice_of(payload, len), wire.len);
+    arena_reset(&scratch);
+    return progress;
 }
 
 /* --- a request's end --- */

@@ -480,3 +480,36 @@ def test_memory_of_many_idle_connections(make_rig):
         assert last.request("GET", "/v1.41/info").status == 200
     assert rig.proxy.status("VmRSS") - before < 500 * 80
     assert os.path.exists(rig.proxy.log_path)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_memory_of_streams_behind_large_judged_bodies(make_rig, framing):
+    """What was needed to judge a body does not stay for as long as the next request streams."""
+    if sanitizer():
+        pytest.skip("memory under a sanitizer says nothing")
+    rig = make_rig(("unix", "unix"), "--workers", "1")
+
+    def answer(connection):
+        connection.read_request()
+        connection.reply()
+        while True:
+            connection.read_head()
+            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+            connection.read_all()
+
+    rig.handler = answer
+    body = b'{"Image":"b","Labels":{"a":"' + b"x" * 900000 + b'"}}'
+    if framing == "chunked":
+        head = b"Transfer-Encoding: chunked\r\n\r\n"
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    else:
+        head = b"Content-Length: %d\r\n\r\n" % len(body)
+    create = (b"POST /v1.41/containers/create HTTP/1.1\r\nHost: docker\r\n"
+              b"Content-Type: application/json\r\n" + head + body)
+    before = rig.proxy.status("VmRSS")
+    for _ in range(40):
+        client = rig.client()
+        client.send(create + EVENTS + b"G")  # a byte of yet another request keeps the buffer
+        assert client.read_response("POST").status == 200
+        client.read_head()
+    assert rig.proxy.status("VmRSS") - before < 40 * 150

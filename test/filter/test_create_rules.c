@@ -287,7 +287,10 @@ HOST_CONFIG_TEST(
     {"\"Annotations\":{\"\":\"x\"}", DENY("create.annotations")},
     {"\"Annotations\":{\"org.opencontainers.image.title\":\"x\"}", ALLOW},
     {"\"Annotations\":{}", ALLOW}, {"\"Annotations\":null", ALLOW},
-    {"\"LxcConf\":[{\"Key\":\"a\"}]", DENY("create.lxc-conf")}, {"\"LxcConf\":[]", ALLOW})
+    {"\"LxcConf\":[{\"Key\":\"a\"}]", DENY("create.lxc-conf")}, {"\"LxcConf\":[]", ALLOW},
+    {"\"Init\":true,\"InitPath\":\"/bin/busybox\"", DENY("create.init-path")},
+    {"\"init\":true,\"initPath\":\"/x\"", DENY("create.init-path")}, {"\"InitPath\":\"\"", ALLOW},
+    {"\"InitPath\":null", ALLOW})
 
 HOST_CONFIG_TEST(
     kernel_parameters, {"\"Sysctls\":null", ALLOW}, {"\"Sysctls\":{}", ALLOW},
@@ -468,6 +471,34 @@ static void sysctl_names(void **state) {
     assert_false(sysctl_is_namespaced(SLICE("")));
 }
 
+/* What is on a list of allowed words passes: a word lost from one would stop ordinary work. */
+static void whole_lists_pass(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "\"CapAdd\":[\"AUDIT_WRITE\",\"CHOWN\",\"DAC_OVERRIDE\",\"FOWNER\",\"FSETID\",\"KILL\","
+        "\"NET_BIND_SERVICE\",\"SETFCAP\",\"SETGID\",\"SETPCAP\",\"SETUID\",\"SYS_CHROOT\"]",
+        "\"Sysctls\":{\"kernel.msgmax\":\"1\",\"kernel.msgmnb\":\"1\",\"kernel.msgmni\":\"1\","
+        "\"kernel.sem\":\"1 1 1 1\",\"kernel.shm_rmid_forced\":\"1\",\"kernel.shmall\":\"1\","
+        "\"kernel.shmmax\":\"1\",\"kernel.shmmni\":\"1\"}",
+        "\"SecurityOpt\":[\"no-new-privileges\",\"no-new-privileges=true\","
+        "\"no-new-privileges:true\",\"no-new-privileges=1\",\"no-new-privileges:1\","
+        "\"apparmor=docker-default\",\"apparmor:docker-default\"]",
+        "\"LogConfig\":{\"Config\":{\"compress\":\"true\",\"env\":\"a\",\"env-regex\":\"a\","
+        "\"labels\":\"a\",\"labels-regex\":\"a\",\"max-buffer-size\":\"1m\",\"max-file\":\"2\","
+        "\"max-size\":\"1m\",\"mode\":\"non-blocking\",\"tag\":\"a\"}}",
+        "\"Tmpfs\":{\"/a\":\"ro,rw,exec,noexec,suid,nosuid,dev,nodev,sync,async,atime,noatime,"
+        "nodiratime,relatime,strictatime,defaults\",\"/b\":\"size=50%,nr_blocks=1,nr_inodes=1,"
+        "mode=1777,uid=0,gid=0,huge=never\"}",
+        "\"Binds\":[\"v:/x:ro\",\"v:/x:rw,z\",\"v:/x:Z,nocopy\",\"v:/x:private\","
+        "\"/workspace:/x:rprivate\",\"/workspace:/x:consistent\",\"/workspace:/x:cached\","
+        "\"/workspace:/x:delegated\"]",
+    };
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        const struct body_case passes = {bodies[i], ALLOW};
+        assert_host_config(&passes, 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(privileged),
@@ -487,6 +518,7 @@ int main(void) {
         cmocka_unit_test(many_members_are_judged),
         cmocka_unit_test(capability_names),
         cmocka_unit_test(sysctl_names),
+        cmocka_unit_test(whole_lists_pass),
     };
     return cmocka_run_group_tests(tests, open_workspace, close_workspace);
 }

@@ -127,6 +127,31 @@ static void growth_drops_what_was_consumed(void **state) {
     buffer_pool_clear(&pool);
 }
 
+static void a_grown_buffer_shrinks_when_little_is_left(void **state) {
+    (void)state;
+    struct buffer_pool pool = {0};
+    struct buffer buffer = {0};
+    put(&buffer, &pool, 4 * BUFFER_SIZE, 'a', 2 * BUFFER_SIZE);
+    put(&buffer, &pool, 4 * BUFFER_SIZE, 'b', BUFFER_SIZE);
+    assert_true(buffer.capacity > BUFFER_SIZE);
+    buffer_consume(&buffer, &pool, 2 * BUFFER_SIZE - 1);
+    assert_true(buffer.capacity > BUFFER_SIZE); /* one byte too many for a block */
+    buffer_consume(&buffer, &pool, 1);
+    assert_int_equal(buffer.capacity, BUFFER_SIZE);
+    assert_int_equal(buffer_len(&buffer), BUFFER_SIZE);
+    for (size_t i = 0; i < BUFFER_SIZE; i++)
+        assert_int_equal(buffer_slice(&buffer).data[i], 'b');
+
+    /* It is an ordinary block from here on. */
+    buffer_consume(&buffer, &pool, BUFFER_SIZE - 1);
+    assert_true(slice_equal(buffer_slice(&buffer), SLICE("b")));
+    size_t blocks = pool.free_count;
+    buffer_consume(&buffer, &pool, 1);
+    assert_null(buffer.data);
+    assert_int_equal(pool.free_count, blocks + 1);
+    buffer_pool_clear(&pool);
+}
+
 static void a_limit_below_what_is_held_refuses(void **state) {
     (void)state;
     struct buffer_pool pool = {0};
@@ -161,6 +186,7 @@ int main(void) {
         cmocka_unit_test(a_full_buffer_moves_before_it_grows),
         cmocka_unit_test(growth_keeps_the_bytes_and_the_limit),
         cmocka_unit_test(growth_drops_what_was_consumed),
+        cmocka_unit_test(a_grown_buffer_shrinks_when_little_is_left),
         cmocka_unit_test(a_limit_below_what_is_held_refuses),
         cmocka_unit_test(the_pool_is_bounded),
     };
