@@ -2,6 +2,7 @@
 
 import itertools
 
+import kernel_tls
 from client import Client
 from proxy_process import Proxy, free_port
 from recorder import Recorder, answer_ok
@@ -44,7 +45,7 @@ class Rig:
             server_options = ["--tls-cert", server / "cert.pem", "--tls-key", server / "key.pem",
                               "--tls-client-ca", server / "ca.pem"]
         self.proxy = Proxy([listener], self.recorder.url,
-                           [*server_options, *upstream_options, *options],
+                           [*server_options, *upstream_options, *kernel_tls.options(), *options],
                            directory / "proxy.log", prefix=prefix)
         self.clients = []
 

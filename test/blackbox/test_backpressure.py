@@ -6,6 +6,8 @@ import pytest
 
 from client import build_request
 
+pytestmark = pytest.mark.ktls
+
 LOAD = "/v1.41/images/load"
 TAR = "Content-Type: application/x-tar"
 

@@ -9,6 +9,8 @@ from client import build_request
 from recorder import wait_until
 from streams import Truncated
 
+pytestmark = pytest.mark.ktls
+
 LOAD = "/v1.41/images/load"
 TAR = "Content-Type: application/x-tar"
 EVENTS = build_request("GET", "/v1.41/events")

@@ -11,6 +11,8 @@ from client import assert_refusal, build_request, json_request
 from recorder import wait_until
 from streams import Truncated
 
+pytestmark = pytest.mark.ktls
+
 CREATE = "/v1.41/containers/create"
 LOAD = "/v1.41/images/load"
 TAR = "Content-Type: application/x-tar"

@@ -8,6 +8,8 @@ import pytest
 from client import build_request
 from recorder import wait_until
 
+pytestmark = pytest.mark.ktls
+
 UPGRADES = {
     "tcp": ("POST", "/v1.41/containers/x/attach?stream=1&stdin=1&stdout=1", "tcp"),
     "h2c": ("POST", "/session", "h2c"),

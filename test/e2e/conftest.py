@@ -18,6 +18,14 @@ def pytest_report_header(config):
     return f"dind-proxy under test: {binary()}"
 
 
+def pytest_collection_modifyitems(config, items):
+    """DIND_PROXY_ONLY=ktls keeps the tests marked so, over mutual TLS."""
+    if os.environ.get("DIND_PROXY_ONLY") == "ktls":
+        chosen = [i for i in items if i.get_closest_marker("ktls") and "mtls-mtls" in i.name]
+        config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
+        items[:] = chosen
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     directory = tmp_path_factory.mktemp("certificates")

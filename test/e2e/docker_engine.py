@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+import kernel_tls
 from proxy_process import REPOSITORY, Proxy, clean_environment, free_port
 
 PRIVATE_DOCKERD = REPOSITORY / "tools/engine/private-dockerd"
@@ -21,9 +22,11 @@ APPLETS = ("sh", "cat", "echo", "sleep", "ls", "true", "false", "wget", "ip", "m
 class Engine:
     def __init__(self, directory, certificates):
         self.directory = directory
-        result = subprocess.run(
-            [PRIVATE_DOCKERD, "start", directory, "--certs", certificates / "dind-server"],
-            capture_output=True, text=True)
+        command = [PRIVATE_DOCKERD, "start", directory, "--certs", certificates / "dind-server"]
+        # The kernel of the virtual machine for kernel TLS has no netfilter.
+        if "KTLS_VM" in os.environ:
+            command += ["--no-networks", "--timeout", "120"]
+        result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode == CANNOT:
             pytest.skip(f"no engine here: {result.stderr.strip()}")
         assert result.returncode == 0, result.stderr
@@ -74,7 +77,7 @@ class Proxied:
                 ["--tls-cert", server / "cert.pem", "--tls-key", server / "key.pem",
                  "--tls-client-ca", server / "ca.pem", "--upstream-tls-ca", client / "ca.pem",
                  "--upstream-tls-cert", client / "cert.pem",
-                 "--upstream-tls-key", client / "key.pem", *options], directory / "proxy.log")
+                 "--upstream-tls-key", client / "key.pem", *kernel_tls.options(), *options], directory / "proxy.log")
             self.environment = {"DOCKER_HOST": self.url, "DOCKER_TLS_VERIFY": "1",
                                 "DOCKER_CERT_PATH": str(certificates / "agent")}
         config = directory / "docker-config"

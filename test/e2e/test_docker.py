@@ -20,6 +20,7 @@ GIB = 1 << 30
 MEMORY_BOUND_KIB = (1024 if sanitizer() else 64) * 1024
 
 
+@pytest.mark.ktls
 def test_version_and_info(proxied):
     version = json.loads(proxied.docker("version", "--format", "{{json .}}").stdout)
     assert version["Server"]["Version"]
@@ -27,6 +28,7 @@ def test_version_and_info(proxied):
         == version["Server"]["Version"]
 
 
+@pytest.mark.ktls
 def test_run(proxied):
     assert proxied.docker("run", "--rm", IMAGE, "echo", "hello").stdout == "hello\n"
 
@@ -63,18 +65,21 @@ def test_networking(proxied, name):
         proxied.docker("network", "rm", network)
 
 
+@pytest.mark.ktls
 def test_echo_into_run_interactive_ends(proxied):
     """Half-close: stdin's end goes in, output and the end come out."""
     result = proxied.docker("run", "--rm", "-i", IMAGE, "cat", input="x\n", timeout=20)
     assert result.stdout == "x\n"
 
 
+@pytest.mark.ktls
 def test_megabytes_through_stdin_and_stdout(proxied):
     data = os.urandom(8 << 20)
     result = proxied.docker("run", "--rm", "-i", IMAGE, "cat", input=data, text=False)
     assert result.stdout == data
 
 
+@pytest.mark.ktls
 def test_run_with_a_terminal(proxied):
     """-it on a pseudo-terminal: what is typed comes to the shell, which sees a terminal."""
     master, slave = pty.openpty()
@@ -108,6 +113,7 @@ def test_run_with_a_terminal(proxied):
     assert b"/dev/pts/" in output and b"sum 42" in output, output
 
 
+@pytest.mark.ktls
 def test_logs_follow(proxied, name):
     """Lines come as they are written, not when the container ends."""
     proxied.docker("run", "-d", "--name", name, "-i", IMAGE, "sh", "-c",
@@ -160,6 +166,7 @@ def test_wait_is_answered_when_the_container_ends(proxied, name):
     assert waiting.communicate(timeout=10)[0].strip() == "5"
 
 
+@pytest.mark.ktls
 def test_copy_out(proxied, name, tmp_path):
     proxied.docker("run", "--name", name, IMAGE, "sh", "-c",
                    "mkdir /d; seq 100000 > /d/numbers; echo x > /d/x")
@@ -168,6 +175,7 @@ def test_copy_out(proxied, name, tmp_path):
     assert (tmp_path / "out/x").read_text() == "x\n"
 
 
+@pytest.mark.ktls
 def test_build(proxied, tmp_path):
     (tmp_path / "Dockerfile").write_text(
         f"FROM {IMAGE}\nARG WHO\nCOPY file /file\nRUN echo $WHO >> /file\nCMD cat /file\n")
@@ -198,6 +206,7 @@ def test_build_with_a_gibibyte_of_context(proxied, tmp_path):
     proxied.docker("rmi", tag)
 
 
+@pytest.mark.ktls
 def test_save_and_load(proxied, tmp_path):
     archive = tmp_path / "image.tar"
     tag = f"e2e/saved-{proxied.kind}:1"
@@ -222,6 +231,7 @@ def test_import_and_export(proxied, name, tmp_path):
     proxied.docker("rmi", tag)
 
 
+@pytest.mark.ktls
 def test_events(proxied, name):
     events = proxied.popen("events", "--filter", f"container={name}", "--format",
                            "{{.Action}}", stdout=subprocess.PIPE, text=True)
