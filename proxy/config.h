@@ -9,6 +9,7 @@
 
 #include "filter/filter.h"
 #include "proxy/address.h"
+#include "proxy/certs.h"
 #include "proxy/error.h"
 #include "tls/tls.h"
 
@@ -62,6 +63,8 @@ struct config {
     unsigned health_timeout;
 
     char *bind_strings[CONFIG_MAX_BINDS]; /* backs filter.allow_binds */
+
+    struct certs_settings certs; /* of the command certs alone */
 };
 
 #endif
