@@ -73,14 +73,19 @@ static const char *judge(const struct certs_run *run, const struct certs_item *i
 }
 
 /* Somebody's own certificate is not overwritten unasked. */
-static int refuse_foreign(const struct certs_run *run, const struct leaf *leaf,
-                          const struct certs_authority *authority, struct error *error) {
+static int refuse_foreign(const struct certs_run *run, const struct certs_item *item,
+                          const struct certs_authority *authority, const struct leaf *leaf,
+                          struct error *error) {
     const char *issuer = leaf->facts.issuer_name;
+    const struct cert_file *file = &leaf->certificate;
+    struct tls_subject wanted = describe(run, item, authority);
     if (run->settings->renewal != CERTS_RENEW_DUE || certs_plan_is_own_authority(issuer) ||
-        strcmp(issuer, authority->facts.common_name) == 0)
+        /* Of what is not as wanted, only this one matters here, and it comes first. */
+        tls_issued_check(file->data, file->len, &wanted, authority->point, authority->point,
+                         run->now) != TLS_UNFIT_ISSUER)
         return 0;
     return error_set(error,
-                     "%s/cert.pem comes from another CA (\"%s\"); it is left alone. Take it "
+                     "%s/cert.pem comes from another CA (%s); it is left alone. Take it "
                      "away, or have it replaced with --renew certs",
                      leaf->folder.path, issuer);
 }
@@ -165,7 +170,7 @@ static int keep(struct certs_run *run, const struct certs_item *item,
     leaf->new_key = leaf->key == NULL || run->settings->renewal != CERTS_RENEW_DUE;
     bool readable = certificate->data != NULL &&
                     tls_issued_read(certificate->data, certificate->len, &leaf->facts) == 0;
-    if (readable && refuse_foreign(run, leaf, authority, error) != 0)
+    if (readable && refuse_foreign(run, item, authority, leaf, error) != 0)
         return -1;
     leaf->reason = judge(run, item, authority, leaf);
     if (keep_authority(run, item, authority, leaf, error) != 0)

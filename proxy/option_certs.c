@@ -142,9 +142,11 @@ static const struct option table[] = {
      .argument = "NAME",
      .kind = &kind_names,
      .field = FIELD(dind_names),
-     .note = "DNS:dind, DNS:docker, DNS:localhost, IP:127.0.0.1, IP:::1",
-     .help = "A name by which the engine is reached. Repeatable; takes the place of the default. "
-             "Those in DOCKER_TLS_SAN are added."},
+     .note = "as below",
+     .help =
+         "A name by which the engine is reached. Repeatable; takes the place of the default, which "
+         "is DNS:dind, DNS:docker, DNS:localhost, IP:127.0.0.1 and IP:::1. Those in "
+         "DOCKER_TLS_SAN are added."},
     {.flag = "--agent-name",
      .environment = "DIND_PROXY_CERTS_AGENT_NAME",
      .argument = "NAME",

@@ -1,5 +1,6 @@
 #include "tls/issued.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tls/wolf.h"
@@ -64,14 +65,17 @@ static int read_date(const unsigned char *der, int len, time_t *when) {
     return 0;
 }
 
+static void read_issuer(const DecodedCert *cert, char name[TLS_ISSUED_NAME]) {
+    static const char head[] = "/CN=";
+    const char *text = cert->issuer;
+    if (strncmp(text, head, sizeof head - 1) == 0 && strchr(text + 1, '/') == NULL)
+        text += sizeof head - 1;
+    (void)snprintf(name, TLS_ISSUED_NAME, "%s", text);
+}
+
 static int read_facts(const DecodedCert *cert, struct tls_issued *issued) {
     copy_name(cert->subjectCN, cert->subjectCNLen, issued->common_name);
-    /* All of the issuer's name, a part after the other: alone, a common name is all there is. */
-    static const char head[] = "/CN=";
-    issued->issuer_name[0] = '\0';
-    if (strncmp(cert->issuer, head, sizeof head - 1) == 0)
-        copy_name(cert->issuer + sizeof head - 1, (int)strlen(cert->issuer + sizeof head - 1),
-                  issued->issuer_name);
+    read_issuer(cert, issued->issuer_name);
     return read_date(cert->beforeDate, cert->beforeDateLen, &issued->not_before) == 0 &&
                    read_date(cert->afterDate, cert->afterDateLen, &issued->not_after) == 0
                ? 0

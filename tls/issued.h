@@ -21,10 +21,12 @@ enum tls_fitness {
 /* Such as "it has expired"; static. */
 const char *tls_fitness_text(enum tls_fitness fitness);
 
+enum { TLS_ISSUED_NAME = 256 };
+
 struct tls_issued {
     char common_name[TLS_ISSUE_NAME_MAX + 1]; /* empty where there is none, or a longer one */
-    char issuer_name[TLS_ISSUE_NAME_MAX +
-                     1]; /* likewise; exact where the issuer has no other names */
+    char issuer_name[TLS_ISSUED_NAME]; /* its common name where that is all; else as in "/O=a/CN=b"
+                                        */
     time_t not_before;
     time_t not_after;
 };
