@@ -25,6 +25,9 @@ int command_healthcheck(const struct options *options);
 /* Makes and renews certificates, or reports on them. */
 int command_certs(const struct options *options);
 
+/* Looks for ways round the proxy, from where it is run. */
+int command_doctor(const struct options *options);
+
 int command_version(void);
 
 /* Checks what parsing alone cannot: files, keys and certificates, the policy, and that listeners

@@ -10,6 +10,7 @@
 #include "filter/filter.h"
 #include "proxy/address.h"
 #include "proxy/certs.h"
+#include "proxy/doctor.h"
 #include "proxy/error.h"
 #include "tls/tls.h"
 
@@ -64,7 +65,8 @@ struct config {
 
     char *bind_strings[CONFIG_MAX_BINDS]; /* backs filter.allow_binds */
 
-    struct certs_settings certs; /* of the command certs alone */
+    struct certs_settings certs;   /* of the command certs alone */
+    struct doctor_settings doctor; /* of the command doctor alone */
 };
 
 #endif

@@ -50,6 +50,8 @@ static int dispatch(const struct options *options) {
         return command_explain(options);
     case COMMAND_CERTS:
         return with_tls(options, command_certs);
+    case COMMAND_DOCTOR:
+        return with_tls(options, command_doctor);
     case COMMAND_VERSION:
         return command_version();
     case COMMAND_HELP:

@@ -324,6 +324,11 @@ const struct option_command option_commands[] = {
     {"certs", "[OPTION]...", COMMAND_CERTS, 0, 0,
      "Make and renew the certificates of both hops. Has options of its own: certs --help.",
      &option_set_certs},
+    {"doctor", "[OPTION]...", COMMAND_DOCTOR, 0, 0,
+     "Inside of a client's container: look for ways round the proxy. Has options of its own: "
+     "doctor "
+     "--help.",
+     &option_set_doctor},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
      "Check everything, files and certificates too, print the options in effect, and end.", NULL},
     {"--healthcheck", NULL, COMMAND_HEALTHCHECK, 0, 0,

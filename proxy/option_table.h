@@ -56,6 +56,7 @@ struct option_set {
 
 extern const struct option_set option_set_proxy;
 extern const struct option_set option_set_certs;
+extern const struct option_set option_set_doctor;
 
 struct option_command {
     const char *name; /* "--check-config", "explain" */

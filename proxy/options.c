@@ -274,6 +274,7 @@ void config_free(struct config *config) {
     for (size_t i = 0; i < config->filter.allow_bind_count; i++)
         free(config->bind_strings[i]);
     certs_settings_free(&config->certs);
+    doctor_settings_free(&config->doctor);
     *config = (struct config){0};
 }
 
