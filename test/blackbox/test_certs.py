@@ -142,6 +142,16 @@ def test_modes_whatever_the_umask(tmp_path, umask):
             assert mode(path) == (0o600 if path.name == "key.pem" else 0o644), path
 
 
+def test_agent_of_any_language(tmp_path):
+    for name in ("Агент № 7", "a/b", "x" * 64):
+        certs(tmp_path, "--agent-name", name)
+        assert certs(tmp_path, "--agent-name", name).stdout.endswith("nothing to do\n")
+        text = openssl("x509", "-noout", "-subject", "-nameopt", "utf8,sname", "-in",
+                       tmp_path / "agent/cert.pem").stdout
+        assert name in text, text
+    assert "from 1 to 64 bytes" in certs(tmp_path, "--agent-name", "x" * 65, status=USAGE).stderr
+
+
 def test_names(tmp_path):
     certs(tmp_path, "--proxy-san", "DNS:Gate.Example", "--proxy-san", "10.1.2.3",
           env={"DOCKER_TLS_SAN": "DNS:engine,IP:fd00::7", "DIND_PROXY_CERTS_AGENT_NAME": "robot"})
@@ -444,13 +454,21 @@ def test_damaged_authority_certificate_is_made_for_its_key(made, damage):
     assert verifies(made / "agent/ca.pem", made / "agent/cert.pem", "sslclient")
 
 
-def test_authority_whose_key_is_elsewhere(made):
+def test_authority_whose_key_is_elsewhere(made, tmp_path):
+    shutil.copytree(made / "agent-ca", tmp_path / "elsewhere")
     (made / "agent-ca/key.pem").unlink()
     assert certs(made).stdout.endswith("nothing to do\n")
-    (made / "agent/cert.pem").unlink()
+    former = (made / "agent/cert.pem").rename(tmp_path / "former.pem")
     result = certs(made, status=FAILED)
     assert "the key of its CA is not here" in result.stderr
+    former.rename(made / "agent/cert.pem")
     assert not (made / "agent-ca/key.pem").exists()
+    # One that is due is good for now, and keeps nobody from starting.
+    redate(made / "agent", tmp_path / "w", "agent", "client", tmp_path / "elsewhere", -700, 100)
+    assert "due, and the key of its CA is not here" in certs(made).stdout
+    certs(made, "--check", status=FAILED)
+    redate(made / "agent", tmp_path / "w", "agent", "client", tmp_path / "elsewhere", -700, -1)
+    assert "it has expired" in certs(made, status=FAILED).stderr
 
 
 def test_certificates_of_others_are_left_alone(made):
