@@ -51,10 +51,10 @@ static int sign_itself(struct certs_run *run, const struct certs_item *item,
                : error_set(error, "%s/cert.pem: cannot be read again", folder->path);
 }
 
-/* A new key and a new certificate. */
+/* A new key and a new certificate, in the place of `old`. */
 static int found(struct certs_run *run, const struct certs_item *item,
                  const struct cert_folder *folder, struct certs_authority *authority,
-                 struct error *error) {
+                 const struct cert_file *old, struct error *error) {
     if (run->settings->check) {
         certs_report(run, true, folder->path, "key.pem", "missing");
         certs_report(run, true, folder->path, "cert.pem", "missing");
@@ -72,7 +72,7 @@ static int found(struct certs_run *run, const struct certs_item *item,
     int len = tls_ec_key_write(authority->key, pem);
     int result = len < 0 ? error_set(error, "%s: cannot make a key", folder->path)
                          : cert_file_write(folder, "key.pem", pem, (size_t)len, CERTS_MODE_KEY,
-                                           &keep_owner, NULL, error);
+                                           &keep_owner, old, error);
     explicit_bzero(pem, sizeof pem);
     if (result != 0)
         return -1;
@@ -176,7 +176,7 @@ static int keep_all(struct certs_run *run, const struct certs_item *item,
     if ((!has_key && !has_certificate) || run->settings->renewal == CERTS_RENEW_ALL)
         return close_to_others(run, folder, error) != 0
                    ? -1
-                   : found(run, item, folder, authority, error);
+                   : found(run, item, folder, authority, &key, error);
     if (!has_key)
         return keep_without_key(run, folder, authority, error);
     if (close_to_others(run, folder, error) != 0 ||
