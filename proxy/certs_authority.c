@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tls/certificate.h"
+
 /* Clocks of machines that meet here may differ a little. */
 enum { BACKDATE = 3600 };
 
@@ -80,6 +82,22 @@ static int found(struct certs_run *run, const struct certs_item *item,
     return sign_itself(run, item, folder, authority, "made", error);
 }
 
+/* What somebody else made is taken as it is, as long as it can do the work of a CA. */
+static int check_foreign(const struct certs_run *run, const struct cert_folder *folder,
+                         const struct certs_authority *authority, struct error *error) {
+    struct tls_certificate_facts facts;
+    const struct cert_file *file = &authority->certificate;
+    if (tls_certificate_read_pem(file->data, file->len, &facts) != 0 || !facts.is_authority)
+        return error_set(error, "%s/cert.pem does not belong to a CA (basic constraints)",
+                         folder->path);
+    if (run->now < facts.not_before)
+        return error_set(error, "%s/cert.pem is not valid yet", folder->path);
+    if (run->now > facts.not_after)
+        return error_set(error, "%s/cert.pem has expired, and cannot be renewed here",
+                         folder->path);
+    return 0;
+}
+
 /* Only its certificate is here: whoever has the key signs. */
 static int keep_without_key(struct certs_run *run, const struct cert_folder *folder,
                             struct certs_authority *authority, struct error *error) {
@@ -95,8 +113,8 @@ static int keep_without_key(struct certs_run *run, const struct cert_folder *fol
                          "%s/cert.pem: its key is not on the curve P-256, and only such CAs "
                          "are supported",
                          folder->path);
-    if (run->now > authority->facts.not_after)
-        return error_set(error, "%s/cert.pem has expired, and its key is not here", folder->path);
+    if (check_foreign(run, folder, authority, error) != 0)
+        return -1;
     bool due = certs_is_due(&authority->facts, run->now);
     certs_report(run, due && run->settings->check, folder->path, "cert.pem",
                  due ? "valid until %s; due, and its key is not here" : "kept, valid until %s",
@@ -133,11 +151,12 @@ static int keep(struct certs_run *run, const struct certs_item *item,
     bool own = strcmp(authority->facts.common_name, item->common_name) == 0 &&
                strcmp(authority->facts.issuer_name, item->common_name) == 0;
     bool due = certs_is_due(&authority->facts, run->now);
-    if (due && own)
+    struct tls_subject wanted = describe(run, item);
+    if (own && (due || tls_issued_check(file->data, file->len, &wanted, point, point, run->now) !=
+                           TLS_FIT))
         return sign_itself(run, item, folder, authority, "renewed with the same key", error);
-    if (run->now > authority->facts.not_after)
-        return error_set(error, "%s/cert.pem has expired, and this program did not make it",
-                         folder->path);
+    if (!own && check_foreign(run, folder, authority, error) != 0)
+        return -1;
     certs_report(run, due && run->settings->check, folder->path, "cert.pem",
                  due ? "valid until %s; due, and this program did not make it"
                      : "kept, valid until %s",

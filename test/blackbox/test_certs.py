@@ -454,6 +454,28 @@ def test_damaged_authority_certificate_is_made_for_its_key(made, damage):
     assert verifies(made / "agent/ca.pem", made / "agent/cert.pem", "sslclient")
 
 
+def test_authority_with_a_bad_signature(made):
+    """It can be read, and most would not notice."""
+    path = made / "agent-ca/cert.pem"
+    lines = path.read_text().splitlines()
+    lines[-2] = lines[-2][:-8] + ("AAAA" if lines[-2][-8:-4] != "AAAA" else "BBBB") + lines[-2][-4:]
+    path.write_text("\n".join(lines) + "\n")
+    assert not verifies(path, made / "agent/cert.pem", "sslclient", "-check_ss_sig")
+    assert "renewed with the same key" in certs(made).stdout
+    assert verifies(path, made / "agent/cert.pem", "sslclient", "-check_ss_sig")
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_what_is_no_authority(made, with_key):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "30", "-subj", "/CN=no CA", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-config", "/dev/stdin", "-keyout", made / "agent-ca/key.pem", "-out",
+            made / "agent-ca/cert.pem", input="[req]\ndistinguished_name=dn\n[dn]\n")
+    if not with_key:
+        (made / "agent-ca/key.pem").unlink()
+    assert "does not belong to a CA" in certs(made, status=FAILED).stderr
+
+
 def test_authority_whose_key_is_elsewhere(made, tmp_path):
     shutil.copytree(made / "agent-ca", tmp_path / "elsewhere")
     (made / "agent-ca/key.pem").unlink()
