@@ -90,3 +90,27 @@ def need(*programs):
     for program in programs:
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The build of the program under test, installed with the prefix /usr below this folder."""
+    build = Path(binary()).resolve().parent
+    if not (build / "CMakeCache.txt").exists():
+        pytest.skip(f"{build} is no build tree to install from")
+    top = tmp_path_factory.mktemp("install")
+    # The prefix is part of the configuration, so the tree gets one of its own.
+    configured = top / "build"
+    cache = (build / "CMakeCache.txt").read_text()
+    deps = next(line.partition("=")[2] for line in cache.splitlines()
+                if line.startswith("DIND_PROXY_DEPS:"))
+    result = subprocess.run(
+        ["cmake", "-S", REPOSITORY, "-B", configured, "-G", "Ninja", "-DCMAKE_INSTALL_PREFIX=/usr",
+         f"-DDIND_PROXY_DEPS={deps}", "-DDIND_PROXY_TESTS=OFF"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    # What is installed is what is under test, not another build of it.
+    shutil.copy2(binary(), configured / "dind-proxy")
+    result = subprocess.run(["cmake", "--install", configured], capture_output=True, text=True,
+                            env=os.environ | {"DESTDIR": str(top / "root")})
+    assert result.returncode == 0, result.stderr
+    return top / "root"
