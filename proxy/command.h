@@ -22,6 +22,12 @@ int command_check_config(const struct options *options);
 /* Asks a running proxy for /_ping through the first listener that can be used. */
 int command_healthcheck(const struct options *options);
 
+/* Makes and renews certificates, or reports on them. */
+int command_certs(const struct options *options);
+
+/* Looks for ways round the proxy, from where it is run. */
+int command_doctor(const struct options *options);
+
 int command_version(void);
 
 /* Checks what parsing alone cannot: files, keys and certificates, the policy, and that listeners

@@ -9,6 +9,8 @@
 
 #include "filter/filter.h"
 #include "proxy/address.h"
+#include "proxy/certs.h"
+#include "proxy/doctor.h"
 #include "proxy/error.h"
 #include "tls/tls.h"
 
@@ -62,6 +64,9 @@ struct config {
     unsigned health_timeout;
 
     char *bind_strings[CONFIG_MAX_BINDS]; /* backs filter.allow_binds */
+
+    struct certs_settings certs;   /* of the command certs alone */
+    struct doctor_settings doctor; /* of the command doctor alone */
 };
 
 #endif

@@ -48,10 +48,14 @@ static int dispatch(const struct options *options) {
         return with_tls(options, command_healthcheck);
     case COMMAND_EXPLAIN:
         return command_explain(options);
+    case COMMAND_CERTS:
+        return with_tls(options, command_certs);
+    case COMMAND_DOCTOR:
+        return with_tls(options, command_doctor);
     case COMMAND_VERSION:
         return command_version();
     case COMMAND_HELP:
-        options_help(options->program, stdout);
+        options_help(options, stdout);
         return EXIT_STATUS_OK;
     }
     return EXIT_STATUS_USAGE;

@@ -34,7 +34,24 @@ static void print_option(const struct option *option, FILE *stream) {
     wrap(option->help, stream);
 }
 
-void options_help(const char *program, FILE *stream) {
+static void print_options(const struct option_set *set, FILE *stream) {
+    for (size_t i = 0; i < set->count; i++)
+        print_option(&set->options[i], stream);
+}
+
+static void print_command_help(const struct options *options, FILE *stream) {
+    const struct option_set *set = options->set;
+    (void)fprintf(stream, "Usage: %s %s [OPTION]...\n\n%s\n", options->program, set->command,
+                  set->intro);
+    (void)fputs(
+        "Each option may be given as --name VALUE or --name=VALUE, or as the environment variable\n"
+        "beside it, with commas where an option is repeatable; the command line wins.\n",
+        stream);
+    print_options(set, stream);
+    (void)fprintf(stream, "\nExit status:\n%s", set->statuses);
+}
+
+static void print_program_help(const char *program, FILE *stream) {
     (void)fprintf(stream, "Usage: %s [OPTION]...\n", program);
     for (size_t i = 0; i < option_command_count; i++)
         (void)fprintf(stream, "       %s [OPTION]... %s%s%s\n", program, option_commands[i].name,
@@ -59,8 +76,7 @@ void options_help(const char *program, FILE *stream) {
         "as not set. Where an option is repeatable its variable takes a list with commas; paths\n"
         "that contain commas go on the command line. Of any other option the last one counts.\n",
         stream);
-    for (size_t i = 0; i < option_count; i++)
-        print_option(&option_table[i], stream);
+    print_options(&option_set_proxy, stream);
     (void)fputs(
         "\nExit status:\n"
         "  0   ended in good order; explain: allowed; --healthcheck: healthy\n"
@@ -68,6 +84,13 @@ void options_help(const char *program, FILE *stream) {
         "  2   the command line, the environment, a file, a key or a certificate is wrong;\n"
         "      explain: a malformed request, which would be answered with 400\n",
         stream);
+}
+
+void options_help(const struct options *options, FILE *stream) {
+    if (options->set->command != NULL)
+        print_command_help(options, stream);
+    else
+        print_program_help(options->program, stream);
 }
 
 void options_print(const struct options *options, FILE *stream) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proxy/log.h"
+#include "proxy/option_check.h"
 #include "proxy/option_value.h"
 
 static const struct option_choice presets[] = {
@@ -308,21 +309,37 @@ const struct option option_table[] = {
 
 const size_t option_count = sizeof option_table / sizeof *option_table;
 
+const struct option_set option_set_proxy = {
+    .options = option_table,
+    .count = sizeof option_table / sizeof *option_table,
+    .check = option_check,
+};
+
 _Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_LIMIT,
                "struct options has a place for each");
 
 const struct option_command option_commands[] = {
     {"explain", "METHOD TARGET [BODY-FILE]", COMMAND_EXPLAIN, 2, 3,
      "Print what the policy says of a request and why, without any network. The body (- is "
-     "standard input) counts as application/json."},
+     "standard input) counts as application/json.",
+     NULL},
+    {"certs", "[OPTION]...", COMMAND_CERTS, 0, 0,
+     "Make and renew the certificates of both hops. Has options of its own: certs --help.",
+     &option_set_certs},
+    {"doctor", "[OPTION]...", COMMAND_DOCTOR, 0, 0,
+     "Inside of a client's container: look for ways round the proxy. Has options of its own: "
+     "doctor "
+     "--help.",
+     &option_set_doctor},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
-     "Check everything, files and certificates too, print the options in effect, and end."},
+     "Check everything, files and certificates too, print the options in effect, and end.", NULL},
     {"--healthcheck", NULL, COMMAND_HEALTHCHECK, 0, 0,
      "Ask the proxy that runs with these options for GET /_ping, and end. Takes the first "
      "unix listener, else the first plain tcp one, else one with TLS. Over TLS without "
-     "--health-cert it counts as healthy that the proxy begins a TLS handshake."},
-    {"--version", NULL, COMMAND_VERSION, 0, 0, "Print the versions of it and its libraries."},
-    {"--help", NULL, COMMAND_HELP, 0, 0, "Print this."},
+     "--health-cert it counts as healthy that the proxy begins a TLS handshake.",
+     NULL},
+    {"--version", NULL, COMMAND_VERSION, 0, 0, "Print the versions of it and its libraries.", NULL},
+    {"--help", NULL, COMMAND_HELP, 0, 0, "Print this.", NULL},
 };
 
 const size_t option_command_count = sizeof option_commands / sizeof *option_commands;
@@ -359,17 +376,17 @@ static size_t distance(const char *a, const char *b) {
     return row[b_length];
 }
 
-const char *option_suggest(const char *text) {
+const char *option_suggest(const struct option_set *set, const char *text) {
     const char *word = text + strspn(text, "-");
     const char *best = NULL;
     /* A third of the letters wrong is no longer the same word. */
     size_t best_distance = strlen(word) / 3 + 1;
 
-    for (size_t i = 0; i < option_count; i++) {
-        size_t d = distance(word, option_table[i].flag + 2);
+    for (size_t i = 0; i < set->count; i++) {
+        size_t d = distance(word, set->options[i].flag + 2);
         if (d < best_distance) {
             best_distance = d;
-            best = option_table[i].flag;
+            best = set->options[i].flag;
         }
     }
     for (size_t i = 0; i < option_command_count; i++) {

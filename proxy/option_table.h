@@ -43,19 +43,35 @@ struct option {
 extern const struct option option_table[];
 extern const size_t option_count;
 
+/* A command with options of its own has them in a set of its own. */
+struct option_set {
+    const char *command; /* as it is called; NULL: the set of option_table */
+    const char *intro;   /* of its --help: what it does; ends with a line break */
+    const char *statuses;
+    const struct option *options;
+    size_t count;
+    /* After every option has its value. 0 or -1. */
+    int (*check)(struct options *options, char *const environment[], struct error *error);
+};
+
+extern const struct option_set option_set_proxy;
+extern const struct option_set option_set_certs;
+extern const struct option_set option_set_doctor;
+
 struct option_command {
     const char *name; /* "--check-config", "explain" */
     const char *arguments;
     enum command command;
     size_t minimum, maximum; /* arguments */
     const char *help;
+    const struct option_set *set; /* NULL: the proxy's */
 };
 
 extern const struct option_command option_commands[];
 extern const size_t option_command_count;
 
-/* The option or command that `text` (with its dashes) was probably meant to be, NULL if none is
- * near. As it stands in the tables. */
-const char *option_suggest(const char *text);
+/* The option of the set, or the command, that `text` (with its dashes) was probably meant to be,
+ * NULL if none is near. As it stands in the tables. */
+const char *option_suggest(const struct option_set *set, const char *text);
 
 #endif

@@ -25,11 +25,12 @@ static void free_given(struct command_line *line) {
     free(line->given);
 }
 
-static const struct option *find_option(const char *flag, size_t length) {
-    for (size_t i = 0; i < option_count; i++)
-        if (strlen(option_table[i].flag) == length &&
-            memcmp(option_table[i].flag, flag, length) == 0)
-            return &option_table[i];
+static const struct option *find_option(const struct option_set *set, const char *flag,
+                                        size_t length) {
+    for (size_t i = 0; i < set->count; i++)
+        if (strlen(set->options[i].flag) == length &&
+            memcmp(set->options[i].flag, flag, length) == 0)
+            return &set->options[i];
     return NULL;
 }
 
@@ -42,7 +43,7 @@ static const struct option_command *find_command(const char *name) {
     return NULL;
 }
 
-static int unknown(const char *text, struct error *error) {
+static int unknown(const struct options *options, const char *text, struct error *error) {
     const char *what = text[0] == '-' ? "option" : "command";
     size_t length = strcspn(text, "=");
     char word[64];
@@ -51,7 +52,7 @@ static int unknown(const char *text, struct error *error) {
     memcpy(word, text, length);
     word[length] = '\0';
 
-    const char *near = option_suggest(word);
+    const char *near = option_suggest(options->set, word);
     if (near == NULL)
         return error_set(error, "unknown %s \"%s\"; --help lists all", what, word);
     return error_set(error, "unknown %s \"%s\"; did you mean %s?", what, word, near);
@@ -61,6 +62,12 @@ static int take_command(const struct option_command *command, struct command_lin
                         struct options *options, struct error *error) {
     if (line->command_seen && options->command != command->command)
         return error_set(error, "%s cannot be joined with another command", command->name);
+    /* Which options there are is then known too late for those in front. */
+    if (command->set != NULL && line->count > 0)
+        return error_set(error, "%s takes its own options, behind it; see %s --help", command->name,
+                         command->name);
+    if (command->set != NULL)
+        options->set = command->set;
     line->command_seen = true;
     line->minimum = command->minimum;
     line->maximum = command->maximum;
@@ -69,14 +76,14 @@ static int take_command(const struct option_command *command, struct command_lin
 }
 
 /* Reads the option at argv[*at] and its value, and leaves *at on the last word that it used. */
-static int take_option(int argc, char *const argv[], int *at, struct command_line *line,
-                       struct error *error) {
+static int take_option(int argc, char *const argv[], int *at, const struct options *options,
+                       struct command_line *line, struct error *error) {
     const char *word = argv[*at];
     const char *equals = strchr(word, '=');
     size_t length = equals != NULL ? (size_t)(equals - word) : strlen(word);
-    const struct option *option = find_option(word, length);
+    const struct option *option = find_option(options->set, word, length);
     if (option == NULL)
-        return unknown(word, error);
+        return unknown(options, word, error);
 
     struct given given = {option, "true"};
     if (equals != NULL) {
@@ -95,7 +102,8 @@ static int take_argument(const char *word, struct command_line *line, struct opt
                          struct error *error) {
     if (!line->command_seen) {
         const struct option_command *command = find_command(word);
-        return command != NULL ? take_command(command, line, options, error) : unknown(word, error);
+        return command != NULL ? take_command(command, line, options, error)
+                               : unknown(options, word, error);
     }
     if (options->argument_count == line->maximum)
         return error_set(error, "unexpected argument \"%.100s\"", word);
@@ -123,7 +131,7 @@ static int read_words(int argc, char *const argv[], int first, struct command_li
         else if (command != NULL)
             result = take_command(command, line, options, error);
         else if (dashed)
-            result = take_option(argc, argv, &i, line, error);
+            result = take_option(argc, argv, &i, options, line, error);
         else
             result = take_argument(word, line, options, error);
         if (result != 0)
@@ -162,7 +170,7 @@ int option_apply(const struct option *option, const char *value, const char *sou
                  struct options *options, struct error *error) {
     struct error detail = {""};
     if (option->kind->parse(option, value, options, &detail) == 0) {
-        options->sources[option - option_table] = source;
+        options->sources[option - options->set->options] = source;
         return 0;
     }
     return error_set(error, "%s%s%.160s: %s", source, source[0] == '-' ? " " : "=", value,
@@ -202,7 +210,7 @@ static int apply_list(const struct option *option, const char *list, struct opti
     char *copy = strdup(list);
     char *rest = copy, *value;
     int result = copy == NULL ? error_set(error, "out of memory") : 0;
-    options->sources[option - option_table] = option->environment;
+    options->sources[option - options->set->options] = option->environment;
     while (result == 0 && (value = strsep(&rest, ",")) != NULL)
         if (*value != '\0')
             result = option_apply(option, value, option->environment, options, error);
@@ -223,13 +231,14 @@ static int apply(const struct option *option, const struct command_line *line,
     if (option->fallback == NULL)
         return 0;
     int result = option_apply(option, option->fallback, option->flag, options, error);
-    options->sources[option - option_table] = NULL;
+    options->sources[option - options->set->options] = NULL;
     return result;
 }
 
 int options_parse(int argc, char *const argv[], char *const environment[], struct options *options,
                   struct error *error) {
     memset(options, 0, sizeof *options);
+    options->set = &option_set_proxy;
     options->config.filter.allow_binds = (const char *const *)options->config.bind_strings;
 
     int first = read_program(argc, argv, options, error);
@@ -243,10 +252,11 @@ int options_parse(int argc, char *const argv[], char *const environment[], struc
         return -1;
     if (is_final(options->command))
         return 0;
-    for (size_t i = 0; i < option_count; i++)
-        if (apply(&option_table[i], &line, environment, options, error) != 0)
+    const struct option_set *set = options->set;
+    for (size_t i = 0; i < set->count; i++)
+        if (apply(&set->options[i], &line, environment, options, error) != 0)
             return -1;
-    return option_check(options, environment, error);
+    return set->check(options, environment, error);
 }
 
 void config_free(struct config *config) {
@@ -263,6 +273,8 @@ void config_free(struct config *config) {
     free(config->health_authority);
     for (size_t i = 0; i < config->filter.allow_bind_count; i++)
         free(config->bind_strings[i]);
+    certs_settings_free(&config->certs);
+    doctor_settings_free(&config->doctor);
     *config = (struct config){0};
 }
 

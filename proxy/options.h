@@ -11,6 +11,8 @@
 enum command {
     COMMAND_RUN,
     COMMAND_EXPLAIN,
+    COMMAND_CERTS,
+    COMMAND_DOCTOR,
     COMMAND_CHECK_CONFIG,
     COMMAND_HEALTHCHECK,
     COMMAND_VERSION,
@@ -22,12 +24,15 @@ enum { OPTIONS_LIMIT = 48, OPTIONS_MAX_ARGUMENTS = 3 };
 /* What a listener's "tls" parameter said. */
 enum listener_tls { LISTENER_TLS_UNSAID, LISTENER_TLS_ON, LISTENER_TLS_OFF };
 
+struct option_set;
+
 /* Must stay where it was filled: the configuration points into itself. */
 struct options {
     enum command command;
     const char *program;                          /* "dind-proxy" or "jailoc system dind-proxy" */
     const char *arguments[OPTIONS_MAX_ARGUMENTS]; /* of the command; borrowed from argv */
     size_t argument_count;
+    const struct option_set *set; /* the options that the command takes; static */
     struct config config;
 
     /* Who set each option of the table, such as "--tls-key", "DIND_PROXY_TLS_KEY" or
@@ -49,8 +54,9 @@ void config_free(struct config *config);
  * `field` is the offset in struct config. */
 const char *options_name(const struct options *options, size_t field);
 
-/* The text of --help. */
-void options_help(const char *program, FILE *stream);
+/* The text of --help: the program's, or that of the command whose options are a set of their own.
+ */
+void options_help(const struct options *options, FILE *stream);
 
 /* Every option with its value in effect and who set it, one a line, for --check-config. */
 void options_print(const struct options *options, FILE *stream);
