@@ -238,6 +238,21 @@ def test_no_ip6tables_is_an_error_where_there_is_ipv6(world, tmp_path):
     assert result.returncode == 1 and "no ip6tables works" in result.stderr, result
 
 
+def test_busyboxs_setpriv_is_no_way_to_drop_root(world, tmp_path):
+    """It knows no --reuid; with none but it, nothing runs. Run by busybox's shell, which prefers its
+    own applets to programs, the real one is found."""
+    busybox = shutil.which("busybox")
+    if not busybox:
+        pytest.skip("busybox is not installed")
+    path = variant_path(tmp_path / "path", "nft")
+    result = world.enter(busybox, "sh", ENTRYPOINT, "id", "-u", entrypoint=None, path=path)
+    assert (result.returncode, result.stdout) == (0, "1000\n"), result
+    (Path(path) / "setpriv").unlink()
+    (Path(path) / "setpriv").symlink_to(busybox)
+    result = world.enter("id", path=path)
+    assert result.returncode == 1 and "setpriv" in result.stderr and not result.stdout, result
+
+
 def test_without_rights_nothing_runs(world):
     result = world.enter("setpriv", "--bounding-set=-net_admin", "--inh-caps=-all", ENTRYPOINT,
                          "id", entrypoint=None)

@@ -46,7 +46,15 @@ for port in $ports; do
         *[!0-9]* | '') die "JAILOC_DIND_PORTS: $port is no port" ;;
     esac
 done
-command -v setpriv >/dev/null || die "setpriv (util-linux) is not installed"
+# By its path: busybox's shell would take its own, which cannot change the user.
+setpriv=''
+for folder in $(printf '%s' "$PATH" | tr ':' ' '); do
+    if [ -x "$folder/setpriv" ] && "$folder/setpriv" --help 2>&1 | grep -q -e --reuid; then
+        setpriv=$folder/setpriv
+        break
+    fi
+done
+[ -n "$setpriv" ] || die "setpriv (of util-linux) is not installed"
 
 # The kernel has nf_tables or the older tables or both, and a rule of either drops the packet.
 # working ip|ip6: the first command of that family that can list the chain.
@@ -77,7 +85,11 @@ addresses() {
     esac
     case $1 in
         *:*) echo "$1" ;;
-        *) { getent ahosts "$1" || getent hosts "$1"; } 2>/dev/null | awk '{ print $1 }' | sort -u ;;
+        # Status 2 says that there is no such name; asking again would only take time.
+        *)
+            { getent ahosts "$1" || [ $? -eq 2 ] || getent hosts "$1"; } 2>/dev/null |
+                awk '{ print $1 }' | sort -u
+            ;;
     esac
 }
 
@@ -159,4 +171,4 @@ effective=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
 if [ $((0x$effective >> 8 & 1)) = 1 ]; then
     set -- --bounding-set=-all "$@"
 fi
-exec setpriv "$@"
+exec "$setpriv" "$@"
