@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # What a shell script may call.
-APPLETS = ("sh", "awk", "cat", "echo", "env", "grep", "head", "hostname", "id", "ip", "kill", "ls",
+APPLETS = ("sh", "awk", "cat", "chmod", "cp", "echo", "env", "grep", "head", "hostname", "id", "ip", "kill", "ls",
            "mkdir", "mount", "nc", "printf", "ps", "rm", "sed", "sleep", "sort", "stat", "tail",
            "test", "touch", "tr", "true", "umount", "uname", "wc")
 XTABLES = Path("/usr/lib/x86_64-linux-gnu/xtables")

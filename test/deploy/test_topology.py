@@ -1,4 +1,4 @@
-"""The whole of compose.yaml on a real engine: an agent, dind-proxy, and a dockerd in a container.
+"""The whole of the compose files on a real engine: an agent, dind-proxy, and a dockerd in a container.
 
 The engine that runs it is a private dockerd of the machine's; dind and the agent are made of the
 machine's own programs (Debian's docker.io), dind-proxy's image is the one that build-image makes. Skipped
@@ -21,9 +21,26 @@ from recorder import wait_until
 HERE = Path(__file__).resolve().parent
 
 DIND_START = """#!/bin/sh
-# As docker:dind does: TLS with what is in /certs/server.
+# As docker:dind does: TLS with what is in /certs/server, made if need be.
 set -e
 export PATH=/usr/bin:/bin
+if [ ! -s /certs/server/cert.pem ]; then
+    # Its own certificates, as docker:dind lays them out; its client's key is open to everybody.
+    cd /certs
+    printf 'subjectAltName = DNS:localhost,%s\nextendedKeyUsage = serverAuth\n' "$DOCKER_TLS_SAN" > /tmp/server
+    echo 'extendedKeyUsage = clientAuth' > /tmp/client
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=docker:dind CA" \\
+        -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign \\
+        -keyout ca/key.pem -out ca/cert.pem
+    for part in server client; do
+        openssl req -new -newkey rsa:2048 -nodes -subj "/CN=docker:dind $part" \\
+            -keyout $part/key.pem -out /tmp/request
+        openssl x509 -req -in /tmp/request -CA ca/cert.pem -CAkey ca/key.pem -CAcreateserial \\
+            -days 30 -extfile /tmp/$part -out $part/cert.pem
+        cp ca/cert.pem $part/ca.pem
+    done
+    chmod 0644 client/key.pem
+fi
 rm -f /var/run/docker.pid /run/docker.pid
 exec dockerd --host unix:///var/run/docker.sock --host tcp://0.0.0.0:2376 --tlsverify \\
     --tlscacert /certs/server/ca.pem --tlscert /certs/server/cert.pem --tlskey /certs/server/key.pem
@@ -39,13 +56,15 @@ class Topology:
     def __init__(self, engine, image, layout):
         self.engine = engine
         self.project = f"topology-{layout}"
+        self.layout = layout.removesuffix("-import")
+        self.file = "compose.shared.yaml" if layout == "shared-import" else "compose.yaml"
         self.environment = clean_environment() | {
             "DOCKER_HOST": engine.unix, "DIND_PROXY_IMAGE": image, "DIND_IMAGE": "host-dind:1",
-            "AGENT_IMAGE": "host-agent:1", "DIND_PROXY_LAYOUT": layout,
+            "AGENT_IMAGE": "host-agent:1", "DIND_PROXY_LAYOUT": self.layout,
             "COMPOSE_PROJECT_NAME": self.project, "PATH": os.environ["PATH"]}
 
     def compose(self, *words, timeout=240):
-        return subprocess.run(["docker-compose", "-f", DEPLOY / "compose/compose.yaml", *words],
+        return subprocess.run(["docker-compose", "-f", DEPLOY / "compose" / self.file, *words],
                               env=self.environment, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=timeout)
 
@@ -93,7 +112,9 @@ def images(engine, image, tmp_path_factory):
     """dind's and the agent's, in the outer engine; the archive of what runs inside of dind."""
     directory = tmp_path_factory.mktemp("images")
     grant_what_there_is(engine)
-    host_images.write(directory / "dind.tar", (*host_images.DOCKERD, *host_images.FIREWALL),
+    host_images.write(directory / "dind.tar", ("openssl", *host_images.DOCKERD,
+                                               *host_images.FIREWALL),
+                      extra=[("/etc/ssl/openssl.cnf", "usr/lib/ssl/openssl.cnf")],
                       scripts=[("usr/bin/start-dind", DIND_START)])
     host_images.load(engine.docker, directory / "dind.tar", "host-dind:1",
                      'ENTRYPOINT ["/usr/bin/start-dind"]', "ENV PATH=/usr/bin:/bin")
@@ -106,7 +127,7 @@ def images(engine, image, tmp_path_factory):
     return directory
 
 
-@pytest.fixture(scope="module", params=("split", "shared"))
+@pytest.fixture(scope="module", params=("split", "shared", "shared-import"))
 def topology(request, engine, image, images):
     need("docker-compose")
     help_text = subprocess.run([binary(), "--help"], capture_output=True, text=True).stdout
@@ -125,7 +146,6 @@ def topology(request, engine, image, images):
             loaded = engine.docker("exec", "-i", made.container("dind"), "docker", "import",
                                    "-c", "ENV PATH=/usr/bin:/bin", "-", INNER, stdin=file)
         assert loaded.returncode == 0, loaded.stderr
-        made.layout = request.param
         yield made
     finally:
         made.compose("down", "-v", "-t", "3")
