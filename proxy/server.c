@@ -140,20 +140,27 @@ static void order_workers(struct server *server, enum handoff_kind kind) {
             nanosleep(&pause, NULL); /* its pipe is full of sockets: it is about to empty it */
 }
 
-/* Lets exchanges and streams end by themselves, for a while. A second signal cuts it short. */
-static void drain(struct server *server, const sigset_t *signals) {
-    uint64_t end = deadline_now() + server->config->drain_timeout;
-    const struct timespec tick = {.tv_nsec = 20 * 1000000};
-    order_workers(server, HANDOFF_DRAIN);
-    while (atomic_load(&server->shared.connections) > 0 && deadline_now() < end)
-        if (sigtimedwait(signals, NULL, &tick) > 0)
-            break;
-}
-
 static void tell(const struct server *server, const char *state) {
     if (notify_send(&server->notify, state) < 0)
         log_message(LOG_WARNING, "notify", "the service manager was not told %s: %s", state,
                     strerror(errno));
+}
+
+/* Lets exchanges and streams end by themselves, for a while. A second signal cuts it short. That it
+ * ends is sure, so the watchdog is fed without asking workers, of which some have ended by then. */
+static void drain(struct server *server, const sigset_t *signals) {
+    uint64_t end = deadline_now() + server->config->drain_timeout;
+    uint64_t feed = server->notify.watchdog / 4, fed = deadline_now();
+    const struct timespec tick = {.tv_nsec = 20 * 1000000};
+    order_workers(server, HANDOFF_DRAIN);
+    while (atomic_load(&server->shared.connections) > 0 && deadline_now() < end) {
+        if (sigtimedwait(signals, NULL, &tick) > 0)
+            break;
+        if (feed > 0 && deadline_now() - fed >= feed) {
+            tell(server, "WATCHDOG=1");
+            fed = deadline_now();
+        }
+    }
 }
 
 /* Asks every thread for a sign of life; a worker that owes one still is not asked again. One whose

@@ -86,6 +86,27 @@ def test_the_watchdog_hears_from_an_idle_proxy(tmp_path, engine, manager):
         proxy.stop()
 
 
+def test_the_watchdog_is_fed_while_streams_drain(tmp_path, engine, manager):
+    """A client that stays keeps the drain going longer than the watchdog's time."""
+    def never(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        connection.read_all()
+    engine.handler = never
+    proxy = start(tmp_path, engine, ("--drain-timeout", "2s"), WATCHDOG_USEC="400000")
+    try:
+        assert manager.recv(100) == b"READY=1"
+        with Client(proxy.listeners[0]) as client:
+            client.send(b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n")
+            client.read_until(b"1\r\nx")
+            proxy.terminate()
+            wait_until(lambda: manager.recv(100) == b"STOPPING=1", 10, "STOPPING=1")
+            for _ in range(8):
+                assert manager.recv(100) == b"WATCHDOG=1"
+    finally:
+        proxy.stop()
+
+
 def test_no_watchdog_unless_it_is_ours(tmp_path, engine, manager):
     proxy = start(tmp_path, engine, WATCHDOG_USEC="40000", WATCHDOG_PID="1")
     try:

@@ -4,7 +4,7 @@
 #
 #   entrypoint.sh COMMAND [ARGUMENT]...
 #
-#   JAILOC_DIND            names or addresses of dind (default: dind)
+#   JAILOC_DIND            names or addresses of dind, all that it has (default: dind)
 #   JAILOC_DIND_PORTS      its ports (default: 2375 2376)
 #   JAILOC_DIND_ELSEWHERE  1: dind is on a network that this container is not on, so its name need not
 #                          resolve; what does resolve is closed all the same
@@ -129,7 +129,7 @@ rules() {
 # other rule, since one that accepts could stand there.
 close() {
     family=$1 command=$2
-    # iptables-nft-restore and iptables-legacy-restore, but iptables-restore.
+    # Each variant has a restore of its own: iptables-nft-restore and so on.
     rules "$family" | "$command-restore" -w --noflush || die "$command-restore failed"
     first=$("$command" -w -S OUTPUT | sed -n '/^-A /{p;q}')
     if [ "$first" != "-A OUTPUT -j $CHAIN" ]; then
