@@ -55,6 +55,8 @@ foreach(
     HAVE_SNI
     HAVE_SESSION_TICKET
     WOLFSSL_ALWAYS_VERIFY_CB # the peer's name
+    WOLFSSL_CERT_EXT # certificates of our own making
+    WOLFSSL_CERT_GEN
     WOLFSSL_IP_ALT_NAME
     WOLFSSL_TLS13
 )

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tls/certificate.h"
+
 /* Clocks of machines that meet here may differ a little. */
 enum { BACKDATE = 3600 };
 
@@ -51,10 +53,10 @@ static int sign_itself(struct certs_run *run, const struct certs_item *item,
                : error_set(error, "%s/cert.pem: cannot be read again", folder->path);
 }
 
-/* A new key and a new certificate. */
+/* A new key and a new certificate, in the place of `old`. */
 static int found(struct certs_run *run, const struct certs_item *item,
                  const struct cert_folder *folder, struct certs_authority *authority,
-                 struct error *error) {
+                 const struct cert_file *old, struct error *error) {
     if (run->settings->check) {
         certs_report(run, true, folder->path, "key.pem", "missing");
         certs_report(run, true, folder->path, "cert.pem", "missing");
@@ -72,12 +74,28 @@ static int found(struct certs_run *run, const struct certs_item *item,
     int len = tls_ec_key_write(authority->key, pem);
     int result = len < 0 ? error_set(error, "%s: cannot make a key", folder->path)
                          : cert_file_write(folder, "key.pem", pem, (size_t)len, CERTS_MODE_KEY,
-                                           &keep_owner, NULL, error);
+                                           &keep_owner, old, error);
     explicit_bzero(pem, sizeof pem);
     if (result != 0)
         return -1;
     certs_report(run, true, folder->path, "key.pem", "made");
     return sign_itself(run, item, folder, authority, "made", error);
+}
+
+/* What somebody else made is taken as it is, as long as it can do the work of a CA. */
+static int check_foreign(const struct certs_run *run, const struct cert_folder *folder,
+                         const struct certs_authority *authority, struct error *error) {
+    struct tls_certificate_facts facts;
+    const struct cert_file *file = &authority->certificate;
+    if (tls_certificate_read_pem(file->data, file->len, &facts) != 0 || !facts.is_authority)
+        return error_set(error, "%s/cert.pem does not belong to a CA (basic constraints)",
+                         folder->path);
+    if (run->now < facts.not_before)
+        return error_set(error, "%s/cert.pem is not valid yet", folder->path);
+    if (run->now > facts.not_after)
+        return error_set(error, "%s/cert.pem has expired, and cannot be renewed here",
+                         folder->path);
+    return 0;
 }
 
 /* Only its certificate is here: whoever has the key signs. */
@@ -95,8 +113,8 @@ static int keep_without_key(struct certs_run *run, const struct cert_folder *fol
                          "%s/cert.pem: its key is not on the curve P-256, and only such CAs "
                          "are supported",
                          folder->path);
-    if (run->now > authority->facts.not_after)
-        return error_set(error, "%s/cert.pem has expired, and its key is not here", folder->path);
+    if (check_foreign(run, folder, authority, error) != 0)
+        return -1;
     bool due = certs_is_due(&authority->facts, run->now);
     certs_report(run, due && run->settings->check, folder->path, "cert.pem",
                  due ? "valid until %s; due, and its key is not here" : "kept, valid until %s",
@@ -133,11 +151,12 @@ static int keep(struct certs_run *run, const struct certs_item *item,
     bool own = strcmp(authority->facts.common_name, item->common_name) == 0 &&
                strcmp(authority->facts.issuer_name, item->common_name) == 0;
     bool due = certs_is_due(&authority->facts, run->now);
-    if (due && own)
+    struct tls_subject wanted = describe(run, item);
+    if (own && (due || tls_issued_check(file->data, file->len, &wanted, point, point, run->now) !=
+                           TLS_FIT))
         return sign_itself(run, item, folder, authority, "renewed with the same key", error);
-    if (run->now > authority->facts.not_after)
-        return error_set(error, "%s/cert.pem has expired, and this program did not make it",
-                         folder->path);
+    if (!own && check_foreign(run, folder, authority, error) != 0)
+        return -1;
     certs_report(run, due && run->settings->check, folder->path, "cert.pem",
                  due ? "valid until %s; due, and this program did not make it"
                      : "kept, valid until %s",
@@ -176,7 +195,7 @@ static int keep_all(struct certs_run *run, const struct certs_item *item,
     if ((!has_key && !has_certificate) || run->settings->renewal == CERTS_RENEW_ALL)
         return close_to_others(run, folder, error) != 0
                    ? -1
-                   : found(run, item, folder, authority, error);
+                   : found(run, item, folder, authority, &key, error);
     if (!has_key)
         return keep_without_key(run, folder, authority, error);
     if (close_to_others(run, folder, error) != 0 ||

@@ -39,8 +39,10 @@ static struct tls_pem pem_of(const struct cert_file *file) {
 
 static int read_source(struct copy *copy, struct error *error) {
     for (size_t i = 0; i < FILES; i++) {
-        if (cert_file_read(&copy->from, files[i].name, true, &copy->source[i], error) != 0)
+        if (cert_file_read(&copy->from, files[i].name, false, &copy->source[i], error) != 0)
             return -1;
+        if (copy->source[i].odd)
+            return error_set(error, "%s/%s: not a regular file", copy->from.path, files[i].name);
         if (copy->source[i].data == NULL)
             return error_set(error,
                              "%s/%s: dind has made none; it does so when it starts with "

@@ -15,6 +15,7 @@ struct leaf {
     struct tls_ec_key *key;
     bool new_key;
     const char *reason; /* why a new certificate is called for; NULL: it is not */
+    bool can_wait;      /* the old one is good for now */
     struct tls_issued facts;
 };
 
@@ -69,6 +70,7 @@ static const char *judge(const struct certs_run *run, const struct certs_item *i
         tls_issued_check(file->data, file->len, &wanted, point, authority->point, run->now);
     if (fitness != TLS_FIT)
         return tls_fitness_text(fitness);
+    leaf->can_wait = true;
     return certs_is_due(&leaf->facts, run->now) ? "less than a third of its life was left" : NULL;
 }
 
@@ -129,10 +131,18 @@ static int write_certificate(struct certs_run *run, const struct certs_item *ite
 
 static int renew(struct certs_run *run, const struct certs_item *item,
                  const struct certs_authority *authority, struct leaf *leaf, struct error *error) {
+    char date[CERTS_DATE];
     if (run->settings->check) {
         if (leaf->new_key)
             certs_report(run, true, leaf->folder.path, "key.pem", "would be made");
         certs_report(run, true, leaf->folder.path, "cert.pem", "would be made: %s", leaf->reason);
+        return 0;
+    }
+    /* Services that could start shall not be kept from it. */
+    if (authority->key == NULL && leaf->can_wait) {
+        certs_report(run, false, leaf->folder.path, "cert.pem",
+                     "valid until %s; due, and the key of its CA is not here",
+                     certs_date(leaf->facts.not_after, date));
         return 0;
     }
     if (authority->key == NULL)

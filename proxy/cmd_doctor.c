@@ -172,7 +172,7 @@ static void print_rights(void) {
 /* NULL when the filter answers at DOCKER_HOST and an engine behind it; else why nothing is proven.
  */
 static const char *check_proxy(const struct examination *examination) {
-    bool seen = false;
+    bool seen = false, refused = false;
     for (size_t i = 0; i < examination->doors.count; i++) {
         const struct doctor_door *door = &examination->doors.list[i];
         if (!door->is_proxy)
@@ -180,7 +180,10 @@ static const char *check_proxy(const struct examination *examination) {
         if (door->state == DOCTOR_PROXY && door->engine_answers)
             return NULL;
         seen = seen || door->state == DOCTOR_PROXY;
+        refused = refused || door->state == DOCTOR_REFUSES;
     }
+    if (refused && !seen)
+        return "the proxy wants another certificate: closed doors prove nothing";
     return seen ? "the engine behind the proxy does not answer: a door may be closed only for now"
                 : "the proxy does not answer: closed doors prove nothing";
 }

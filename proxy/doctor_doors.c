@@ -220,6 +220,22 @@ static void add_first(const struct doctor_settings *settings, struct doctor_door
     add_host(settings, doors, host, "first address of a network");
 }
 
+static void add_first_v6(const struct doctor_settings *settings, struct doctor_doors *doors,
+                         const struct ifaddrs *interface) {
+    union host host = {0};
+    const struct sockaddr_in6 *netmask = (const struct sockaddr_in6 *)interface->ifa_netmask;
+    memcpy(&host.v6, interface->ifa_addr, sizeof host.v6);
+    struct in6_addr *address = &host.v6.sin6_addr;
+    /* Of link-local networks the first address means nothing. */
+    if (netmask == NULL || IN6_IS_ADDR_LINKLOCAL(address) ||
+        netmask->sin6_addr.s6_addr[sizeof address->s6_addr - 1] > 0xfc)
+        return;
+    for (size_t i = 0; i < sizeof address->s6_addr; i++)
+        address->s6_addr[i] &= netmask->sin6_addr.s6_addr[i];
+    address->s6_addr[sizeof address->s6_addr - 1] |= 1;
+    add_host(settings, doors, host, "first address of a network");
+}
+
 static void collect_interfaces(const struct doctor_settings *settings, struct doctor_doors *doors) {
     struct ifaddrs *interfaces = NULL;
     if (getifaddrs(&interfaces) != 0)
@@ -234,8 +250,10 @@ static void collect_interfaces(const struct doctor_settings *settings, struct do
             memcpy(&host.v6, i->ifa_addr, sizeof host.v6);
         else
             continue;
-        if (i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_LOOPBACK) == 0)
+        if ((i->ifa_flags & IFF_LOOPBACK) == 0 && i->ifa_addr->sa_family == AF_INET)
             add_first(settings, doors, i);
+        else if ((i->ifa_flags & IFF_LOOPBACK) == 0)
+            add_first_v6(settings, doors, i);
         add_host(settings, doors, host, "own address");
     }
     freeifaddrs(interfaces);
@@ -249,8 +267,10 @@ void doctor_doors_add_socket(struct doctor_doors *doors, const char *given, bool
     /* /var/run is /run on most systems: one socket is one door. */
     const char *path = realpath(given, real) != NULL ? real : given;
     size_t length = strlen(path);
-    if (length >= sizeof address.sun_path)
+    if (length >= sizeof address.sun_path) {
+        doors->full = true; /* it could be reached by a shorter way, which is not tried */
         return;
+    }
     memcpy(address.sun_path, path, length + 1);
     for (size_t i = 0; i < doors->count; i++)
         if (doors->list[i].address.ss_family == AF_UNIX &&
@@ -259,7 +279,7 @@ void doctor_doors_add_socket(struct doctor_doors *doors, const char *given, bool
     struct doctor_door *door = add_door(doors);
     if (door == NULL)
         return;
-    (void)snprintf(door->name, sizeof door->name, "unix://%s", path);
+    (void)snprintf(door->name, sizeof door->name, "unix://%s", address.sun_path);
     memcpy(&door->address, &address, sizeof address);
     door->length = sizeof address;
     door->is_proxy = is_proxy;

@@ -26,17 +26,30 @@ static bool is_kernels(const char *path, const char *type) {
     return strcmp(path, "/") == 0;
 }
 
+/* Three octal digits; -1 if they are none or too many for a byte. */
+static int read_octal(const char *text, size_t length) {
+    enum { DIGITS = 3, BITS = 3 };
+    int value = 0;
+    if (length < DIGITS)
+        return -1;
+    for (size_t i = 0; i < DIGITS; i++) {
+        if (text[i] < '0' || text[i] > '7')
+            return -1;
+        value = value << BITS | (text[i] - '0');
+    }
+    return value <= 0xff ? value : -1;
+}
+
 /* Blanks, line breaks and backslashes stand there as \040 and so on. */
 static bool unescape(const char *text, size_t length, char path[PATH_MAX]) {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
-        unsigned value = (unsigned char)text[i];
+        int value = (unsigned char)text[i];
         if (text[i] == '\\') {
-            if (i + 3 >= length || sscanf(text + i + 1, "%3o", &value) != 1 || value > 0xff)
-                return false;
+            value = read_octal(text + i + 1, length - i - 1);
             i += 3;
         }
-        if (used + 1 >= PATH_MAX)
+        if (value < 0 || used + 1 >= PATH_MAX)
             return false;
         path[used++] = (char)value;
     }

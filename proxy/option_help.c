@@ -54,7 +54,8 @@ static void print_command_help(const struct options *options, FILE *stream) {
 static void print_program_help(const char *program, FILE *stream) {
     (void)fprintf(stream, "Usage: %s [OPTION]...\n", program);
     for (size_t i = 0; i < option_command_count; i++)
-        (void)fprintf(stream, "       %s [OPTION]... %s%s%s\n", program, option_commands[i].name,
+        (void)fprintf(stream, "       %s %s%s%s%s\n", program,
+                      option_commands[i].set == NULL ? "[OPTION]... " : "", option_commands[i].name,
                       option_commands[i].arguments != NULL ? " " : "",
                       option_commands[i].arguments != NULL ? option_commands[i].arguments : "");
     (void)fputs(

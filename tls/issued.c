@@ -70,7 +70,7 @@ static void read_issuer(const DecodedCert *cert, char name[TLS_ISSUED_NAME]) {
     const char *text = cert->issuer;
     if (strncmp(text, head, sizeof head - 1) == 0 && strchr(text + 1, '/') == NULL)
         text += sizeof head - 1;
-    (void)snprintf(name, TLS_ISSUED_NAME, "%s", text);
+    (void)snprintf(name, TLS_ISSUED_NAME, "%.*s", TLS_ISSUED_NAME - 1, text);
 }
 
 static int read_facts(const DecodedCert *cert, struct tls_issued *issued) {

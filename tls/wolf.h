@@ -28,5 +28,9 @@
 #if !defined(HAVE_SERVER_RENEGOTIATION_INFO) && !defined(HAVE_SECURE_RENEGOTIATION)
 #error "wolfSSL must be built with secure renegotiation info (the default of its configure)"
 #endif
+/* What certificates are written with, and what decodes those that exist. */
+#if !defined(WOLFSSL_DER_TO_PEM) || !defined(WOLFSSL_CERT_EXT) || !defined(HAVE_ECC)
+#error "wolfSSL must be built with --enable-ecc, --enable-certgen and --enable-certext"
+#endif
 
 #endif

@@ -142,6 +142,16 @@ def test_modes_whatever_the_umask(tmp_path, umask):
             assert mode(path) == (0o600 if path.name == "key.pem" else 0o644), path
 
 
+def test_agent_of_any_language(tmp_path):
+    for name in ("Агент № 7", "a/b", "x" * 64):
+        certs(tmp_path, "--agent-name", name)
+        assert certs(tmp_path, "--agent-name", name).stdout.endswith("nothing to do\n")
+        text = openssl("x509", "-noout", "-subject", "-nameopt", "utf8,sname", "-in",
+                       tmp_path / "agent/cert.pem").stdout
+        assert name in text, text
+    assert "from 1 to 64 bytes" in certs(tmp_path, "--agent-name", "x" * 65, status=USAGE).stderr
+
+
 def test_names(tmp_path):
     certs(tmp_path, "--proxy-san", "DNS:Gate.Example", "--proxy-san", "10.1.2.3",
           env={"DOCKER_TLS_SAN": "DNS:engine,IP:fd00::7", "DIND_PROXY_CERTS_AGENT_NAME": "robot"})
@@ -444,13 +454,43 @@ def test_damaged_authority_certificate_is_made_for_its_key(made, damage):
     assert verifies(made / "agent/ca.pem", made / "agent/cert.pem", "sslclient")
 
 
-def test_authority_whose_key_is_elsewhere(made):
+def test_authority_with_a_bad_signature(made):
+    """It can be read, and most would not notice."""
+    path = made / "agent-ca/cert.pem"
+    lines = path.read_text().splitlines()
+    lines[-2] = lines[-2][:-8] + ("AAAA" if lines[-2][-8:-4] != "AAAA" else "BBBB") + lines[-2][-4:]
+    path.write_text("\n".join(lines) + "\n")
+    assert not verifies(path, made / "agent/cert.pem", "sslclient", "-check_ss_sig")
+    assert "renewed with the same key" in certs(made).stdout
+    assert verifies(path, made / "agent/cert.pem", "sslclient", "-check_ss_sig")
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_what_is_no_authority(made, with_key):
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "30", "-subj", "/CN=no CA", "-addext", "basicConstraints=critical,CA:FALSE",
+            "-config", "/dev/stdin", "-keyout", made / "agent-ca/key.pem", "-out",
+            made / "agent-ca/cert.pem", input="[req]\ndistinguished_name=dn\n[dn]\n")
+    if not with_key:
+        (made / "agent-ca/key.pem").unlink()
+    assert "does not belong to a CA" in certs(made, status=FAILED).stderr
+
+
+def test_authority_whose_key_is_elsewhere(made, tmp_path):
+    shutil.copytree(made / "agent-ca", tmp_path / "elsewhere")
     (made / "agent-ca/key.pem").unlink()
     assert certs(made).stdout.endswith("nothing to do\n")
-    (made / "agent/cert.pem").unlink()
+    former = (made / "agent/cert.pem").rename(tmp_path / "former.pem")
     result = certs(made, status=FAILED)
     assert "the key of its CA is not here" in result.stderr
+    former.rename(made / "agent/cert.pem")
     assert not (made / "agent-ca/key.pem").exists()
+    # One that is due is good for now, and keeps nobody from starting.
+    redate(made / "agent", tmp_path / "w", "agent", "client", tmp_path / "elsewhere", -700, 100)
+    assert "due, and the key of its CA is not here" in certs(made).stdout
+    certs(made, "--check", status=FAILED)
+    redate(made / "agent", tmp_path / "w", "agent", "client", tmp_path / "elsewhere", -700, -1)
+    assert "it has expired" in certs(made, status=FAILED).stderr
 
 
 def test_certificates_of_others_are_left_alone(made):

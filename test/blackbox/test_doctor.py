@@ -177,9 +177,12 @@ def test_neighbour_without_a_default_route(world):
     world.box.agent.run("ip", "route", "del", "default")
     world.box.agent.run("ip", "-6", "route", "del", "default")
     world.listen(f"tcp://{GATEWAY}:2375")
+    with world.box.host.inside():
+        world.listening.append(RecorderV6(GATEWAY_V6, handler=engine))
     status, doors, text = world.doctor()
     assert status == OPEN, text
     assert doors[f"tcp://{GATEWAY}:2375"] == ("OPEN", "an engine answers")
+    assert doors[f"tcp://[{GATEWAY_V6}]:2375"] == ("OPEN", "an engine answers")
 
 
 def test_proxy_elsewhere_is_no_hole(world):
@@ -320,6 +323,9 @@ def test_could_not_check(world):
     status, doors, text = world.doctor()
     assert status == UNKNOWN and "engine behind the proxy does not answer" in text
     assert doors[f"tcp://{GATEWAY}:2376"][1].endswith("no engine (503)"), text
+    # No certificate.
+    status, doors, text = world.doctor(env={"DOCKER_CERT_PATH": "/nowhere"})
+    assert status == UNKNOWN and "the proxy wants another certificate" in text
     # No proxy.
     world.proxy.stop()
     world.proxy = None

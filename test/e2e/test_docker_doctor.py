@@ -1,5 +1,6 @@
 """dind-proxy doctor in front of a real dockerd and its containerd."""
 
+import re
 import subprocess
 
 import pytest
@@ -34,9 +35,10 @@ def test_engine_over_tls(world):
         assert result.returncode == 1, result
         assert door.startswith("OPEN") and "over TLS, with the certificate in" in door
     else:
-        # Go's server names the alert.
+        # Go's server sends an alert and closes. In TLS 1.3 our request may be on its way by then, and
+        # the reset that answers it takes an unread alert away.
         assert door.startswith("refuses"), result
-        assert "bad_certificate" in door or "unknown_ca" in door, door
+        assert re.search(r"\((bad_certificate|unknown_ca|it closed the connection)\)", door), door
         assert result.returncode == 0, result
 
 
