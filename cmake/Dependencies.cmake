@@ -75,11 +75,11 @@ endif()
 
 # Its mathematics may need libm, which a static library cannot say itself.
 find_library(MATH_LIBRARY NAMES m)
-if(MATH_LIBRARY)
+if(MATH_LIBRARY OR DIND_PROXY_STATIC) # musl has one
     set_property(TARGET dind::wolfssl PROPERTY INTERFACE_LINK_LIBRARIES "$<LINK_ONLY:m>")
 endif()
 
-# gcc, turned to musl by the specs file that tools/build-deps --musl has made.
+# gcc, turned to musl by the specs file that tools/build-deps --musl (or --arch) has made.
 if(DIND_PROXY_STATIC)
     set(specs "${DIND_PROXY_DEPS}/lib/static-pie.specs")
     if(NOT EXISTS "${specs}")
@@ -89,4 +89,9 @@ if(DIND_PROXY_STATIC)
         dind_options INTERFACE "-specs=${specs}" "SHELL:-idirafter ${DIND_PROXY_DEPS}/uapi"
     )
     target_link_options(dind_options INTERFACE "-specs=${specs}")
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+        # libgcc chooses its atomics by a function that only glibc has.
+        target_compile_options(dind_options INTERFACE -mno-outline-atomics)
+        target_link_options(dind_options INTERFACE -mno-outline-atomics)
+    endif()
 endif()

@@ -125,8 +125,10 @@ static void *run(void *argument) {
         for (int i = 0; i < count; i++) {
             const struct listener *listener = events[i].data.ptr;
             uint64_t wakes;
-            if (listener == NULL)
+            if (listener == NULL) {
                 (void)!read(acceptor->shared->accept_wake, &wakes, sizeof wakes);
+                atomic_fetch_add(&acceptor->wakes, 1);
+            }
             for (int n = 0; listener != NULL && n < ACCEPT_BATCH && !acceptor->paused; n++)
                 if (!accept_one(acceptor, listener))
                     break;
@@ -163,10 +165,14 @@ int acceptor_start(struct acceptor *acceptor, struct shared *shared, struct work
     return 0;
 }
 
-void acceptor_stop(struct acceptor *acceptor) {
+void acceptor_ping(struct acceptor *acceptor) {
     uint64_t one = 1;
-    atomic_store(&acceptor->stopping, true);
     (void)!write(acceptor->shared->accept_wake, &one, sizeof one);
+}
+
+void acceptor_stop(struct acceptor *acceptor) {
+    atomic_store(&acceptor->stopping, true);
+    acceptor_ping(acceptor);
     pthread_join(acceptor->thread, NULL);
     close(acceptor->epoll);
 }

@@ -19,13 +19,17 @@ struct acceptor {
     int epoll;
     pthread_t thread;
     _Atomic bool stopping;
-    uint64_t warned_at; /* milliseconds; 0: never */
-    bool paused;        /* the listeners are not watched just now */
+    uint64_t warned_at;     /* milliseconds; 0: never */
+    _Atomic unsigned wakes; /* how often accept_wake woke it */
+    bool paused;            /* the listeners are not watched just now */
 };
 
 /* Starts it; all it is given is borrowed until acceptor_stop. 0, or -1 with errno. */
 int acceptor_start(struct acceptor *acceptor, struct shared *shared, struct worker *workers,
                    size_t worker_count, const struct listener_set *listeners);
+
+/* Any thread: makes it count one more of `wakes`, soon, if it is alive. */
+void acceptor_ping(struct acceptor *acceptor);
 
 /* Stops accepting and ends the thread. The listeners stay open. */
 void acceptor_stop(struct acceptor *acceptor);

@@ -125,9 +125,30 @@ int address_parse(const char *url, uint16_t default_port, struct address *addres
     return error_set(error, "\"%.200s\" is neither unix:///path nor tcp://host:port", url);
 }
 
+static const char descriptor_scheme[] = "fd://";
+
+bool address_is_descriptor(const char *url) {
+    return strncmp(url, descriptor_scheme, sizeof descriptor_scheme - 1) == 0;
+}
+
+int address_parse_descriptor(const char *url, struct address *address, struct error *error) {
+    const char *name = url + sizeof descriptor_scheme - 1;
+    *address = (struct address){.kind = ADDRESS_FD};
+    size_t length = strlen(name);
+    if (length >= sizeof address->host)
+        return error_set(error, "the name is too long");
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c <= ' ' || *c > '~' || *c == ':')
+            return error_set(error, "\"%.200s\" is no name of a passed socket", name);
+    memcpy(address->host, name, length + 1);
+    return 0;
+}
+
 const char *address_format(const struct address *address, char *text, size_t size) {
     if (address->kind == ADDRESS_UNIX)
         (void)snprintf(text, size, "unix://%s", address->path);
+    else if (address->kind == ADDRESS_FD)
+        (void)snprintf(text, size, "%s%s", descriptor_scheme, address->host);
     else if (strchr(address->host, ':') != NULL)
         (void)snprintf(text, size, "tcp://[%s]:%u", address->host, (unsigned)address->port);
     else

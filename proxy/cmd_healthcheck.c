@@ -76,8 +76,11 @@ int command_healthcheck(const struct options *options) {
     struct error reason = {""}, error = {""};
     char url[512];
 
-    if (listener == NULL)
-        return EXIT_STATUS_USAGE; /* never: parsing refuses a configuration without listeners */
+    if (listener == NULL) {
+        (void)error_set(&error, "only the service manager knows where fd:// listens; give --listen "
+                                "the address that it has");
+        return command_fail(EXIT_STATUS_USAGE, &error);
+    }
     (void)address_format(&listener->address, url, sizeof url);
     int result = check(config, listener, &probe, url, &reason);
     health_probe_close(&probe);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/activation.h"
 #include "proxy/listener_unix.h"
 
 static void free_addresses(struct addrinfo **addresses) {
@@ -43,19 +44,23 @@ static bool is_loopback(const struct sockaddr *socket_address) {
     return false;
 }
 
+int listener_refuse_plain(const struct config_listener *listener, struct error *error) {
+    char url[512];
+    return error_set(error,
+                     "%s would be plain TCP on an address that is not loopback, open to "
+                     "whoever reaches it; give --tls-cert, --tls-key and --tls-client-ca, "
+                     "or --insecure-plain-tcp if that is meant",
+                     address_format(&listener->address, url, sizeof url));
+}
+
 /* On the addresses that will be bound, since a name may stand for any. */
 static int check_plain(const struct config *config, const struct config_listener *listener,
                        const struct addrinfo *addresses, struct error *error) {
-    char url[512];
     if (listener->tls || config->insecure_plain_tcp)
         return 0;
     for (; addresses != NULL; addresses = addresses->ai_next)
         if (!is_loopback(addresses->ai_addr))
-            return error_set(error,
-                             "%s would be plain TCP on an address that is not loopback, open to "
-                             "whoever reaches it; give --tls-cert, --tls-key and --tls-client-ca, "
-                             "or --insecure-plain-tcp if that is meant",
-                             address_format(&listener->address, url, sizeof url));
+            return listener_refuse_plain(listener, error);
     return 0;
 }
 
@@ -126,6 +131,8 @@ static int open_name(const struct config *config, const struct config_listener *
 
 static int open_one(const struct config *config, const struct config_listener *listener,
                     struct listener_set *set, struct error *error) {
+    if (listener->address.kind == ADDRESS_FD)
+        return 0; /* activation_open has them */
     if (listener->address.kind == ADDRESS_TCP)
         return open_name(config, listener, set, error);
     if (set->count == LISTENER_MAX)
@@ -139,6 +146,10 @@ static int open_one(const struct config *config, const struct config_listener *l
 int listener_open(const struct config *config, struct listener_set *set, struct error *error) {
     if (listener_check(config, error) != 0)
         return -1;
+    if (activation_open(config, set, error) != 0) {
+        listener_close(set);
+        return -1;
+    }
     for (size_t i = 0; i < config->listener_count; i++) {
         if (open_one(config, &config->listeners[i], set, error) != 0) {
             listener_close(set);

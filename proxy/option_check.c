@@ -143,7 +143,9 @@ static int check_listeners(struct options *options, struct error *error) {
         struct config_listener *listener = &config->listeners[i];
         enum listener_tls said = options->listener_tls[i];
         bool tcp = listener->address.kind == ADDRESS_TCP;
-        listener->tls = said == LISTENER_TLS_UNSAID ? tcp && files : said == LISTENER_TLS_ON;
+        /* A passed socket may be either; with TLS where it can be is the safer guess. */
+        bool wants = listener->address.kind != ADDRESS_UNIX;
+        listener->tls = said == LISTENER_TLS_UNSAID ? wants && files : said == LISTENER_TLS_ON;
         if (tcp && listener->address.port == 0)
             listener->address.port = listener->tls ? PORT_TLS : PORT_PLAIN;
 

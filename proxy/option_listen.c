@@ -127,7 +127,10 @@ static int parse_listen(const struct option *option, const char *value, struct o
     if (query != NULL)
         *query++ = '\0';
     /* Port 0 stands for "not given" until it is known whether TLS is on. */
-    if (address_parse(text, 0, &listener.address, error) != 0)
+    int result = address_is_descriptor(text)
+                     ? address_parse_descriptor(text, &listener.address, error)
+                     : address_parse(text, 0, &listener.address, error);
+    if (result != 0)
         return -1;
     while (query != NULL) {
         char *next = strchr(query, '&');

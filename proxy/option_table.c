@@ -41,11 +41,13 @@ const struct option option_table[] = {
      .kind = &option_kind_listen,
      .field = FIELD(listeners),
      .fallback = "unix:///run/dind-proxy/docker.sock",
-     .help = "Where clients connect: unix:///path or tcp://host:port. Repeatable. Parameters "
-             "follow as in unix:///path?mode=0660&owner=USER&group=GROUP (names or numbers; mode "
-             "0660 unless given) and tcp://host?tls=off. TLS is on for tcp once --tls-cert, "
-             "--tls-key or --tls-client-ca is given, and off for unix; tls=on or tls=off says it "
-             "for one listener. The port is 2376 with TLS, else 2375, unless given."},
+     .help =
+         "Where clients connect: unix:///path or tcp://host:port. Repeatable. Parameters "
+         "follow as in unix:///path?mode=0660&owner=USER&group=GROUP (names or numbers; mode "
+         "0660 unless given) and tcp://host?tls=off. fd://NAME is the socket that systemd passes "
+         "under that name, fd:// all that it passes. TLS is on for tcp and fd once --tls-cert, "
+         "--tls-key or --tls-client-ca is given, and off for unix; tls=on or tls=off says it "
+         "for one listener. The port is 2376 with TLS, else 2375, unless given."},
     {.flag = "--tls-cert",
      .environment = "DIND_PROXY_TLS_CERT",
      .argument = "FILE",

@@ -13,7 +13,14 @@
 #include "proxy/engine.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/notify.h"
 #include "proxy/worker.h"
+
+/* What the other threads have answered to, for the service manager's watchdog. */
+struct pulse {
+    bool complete;           /* every worker was asked, or owes an answer */
+    unsigned acceptor_wakes; /* what the acceptor had counted when it was last asked */
+};
 
 /* Everything that is up; taken down in the reverse order by server_stop, whatever of it is there.
  */
@@ -25,6 +32,8 @@ struct server {
     struct worker *workers;
     size_t worker_count;
     struct acceptor acceptor;
+    struct notify notify;
+    struct pulse pulse;
     bool accepting;
     bool logging;
 };
@@ -148,14 +157,74 @@ static void order_workers(struct server *server, enum handoff_kind kind) {
             nanosleep(&pause, NULL); /* its pipe is full of sockets: it is about to empty it */
 }
 
-/* Lets exchanges and streams end by themselves, for a while. A second signal cuts it short. */
+static void tell(const struct server *server, const char *state) {
+    if (notify_send(&server->notify, state) < 0)
+        log_message(LOG_WARNING, "notify", "the service manager was not told %s: %s", state,
+                    strerror(errno));
+}
+
+/* Lets exchanges and streams end by themselves, for a while. A second signal cuts it short. That it
+ * ends is sure, so the watchdog is fed without asking workers, of which some have ended by then. */
 static void drain(struct server *server, const sigset_t *signals) {
     uint64_t end = deadline_now() + server->config->drain_timeout;
+    uint64_t feed = server->notify.watchdog / 4, fed = deadline_now();
     const struct timespec tick = {.tv_nsec = 20 * 1000000};
     order_workers(server, HANDOFF_DRAIN);
-    while (atomic_load(&server->shared.connections) > 0 && deadline_now() < end)
+    while (atomic_load(&server->shared.connections) > 0 && deadline_now() < end) {
         if (sigtimedwait(signals, NULL, &tick) > 0)
             break;
+        if (feed > 0 && deadline_now() - fed >= feed) {
+            tell(server, "WATCHDOG=1");
+            fed = deadline_now();
+        }
+    }
+}
+
+/* Asks every thread for a sign of life; a worker that owes one still is not asked again. One whose
+ * pipe is full cannot be asked, and as long as that lasts it does not count as alive. */
+static void ask(struct server *server) {
+    const struct handoff ping = {.kind = HANDOFF_PING, .fd = -1};
+    server->pulse.complete = true;
+    server->pulse.acceptor_wakes = atomic_load(&server->acceptor.wakes);
+    acceptor_ping(&server->acceptor);
+    for (size_t i = 0; i < server->worker_count; i++) {
+        struct worker *worker = &server->workers[i];
+        if (atomic_load(&worker->pings) != worker->asked)
+            continue;
+        if (worker_handoff(worker, &ping) == 0)
+            worker->asked++;
+        else
+            server->pulse.complete = false;
+    }
+}
+
+static bool all_answered(const struct server *server) {
+    for (size_t i = 0; i < server->worker_count; i++)
+        if (atomic_load(&server->workers[i].pings) != server->workers[i].asked)
+            return false;
+    return server->pulse.complete &&
+           atomic_load(&server->acceptor.wakes) != server->pulse.acceptor_wakes;
+}
+
+/* Waits for a signal; meanwhile, if the service manager keeps a watchdog, tells it that we are
+ * alive as long as every thread is. Four times in the watchdog's time, so that an answer may be
+ * late. */
+static int wait_for_signal(struct server *server, const sigset_t *signals) {
+    uint64_t watchdog = server->notify.watchdog;
+    const struct timespec tick = {.tv_sec = (time_t)(watchdog / 4 / 1000),
+                                  .tv_nsec = (long)(watchdog / 4 % 1000) * 1000000};
+    int signal;
+    if (watchdog > 0)
+        ask(server);
+    while ((signal = watchdog > 0 ? sigtimedwait(signals, NULL, &tick)
+                                  : sigwaitinfo(signals, NULL)) < 0) {
+        if (errno != EAGAIN)
+            continue; /* EINTR: as if stopped and continued */
+        if (all_answered(server))
+            tell(server, "WATCHDOG=1");
+        ask(server);
+    }
+    return signal;
 }
 
 static void stop(struct server *server) {
@@ -168,6 +237,7 @@ static void stop(struct server *server) {
     if (server->logging)
         log_stop();
     listener_close(&server->listeners);
+    notify_close(&server->notify);
     if (server->shared.accept_wake >= 0)
         close(server->shared.accept_wake);
     tls_context_free(server->shared.server_tls);
@@ -177,9 +247,11 @@ static void stop(struct server *server) {
 
 static void announce(const struct server *server) {
     char text[300];
-    for (size_t i = 0; i < server->config->listener_count; i++) {
-        const struct config_listener *listener = &server->config->listeners[i];
+    for (size_t i = 0; i < server->listeners.count; i++) {
+        const struct config_listener *listener = server->listeners.entries[i].config;
         struct log_record record;
+        if (i > 0 && listener == server->listeners.entries[i - 1].config)
+            continue; /* a name that stands for several addresses */
         log_begin(&record, LOG_INFO, "listening");
         log_string(&record, "address", address_format(&listener->address, text, sizeof text));
         log_string(&record, "tls", listener->tls ? "on" : "off");
@@ -195,18 +267,19 @@ static void announce(const struct server *server) {
 }
 
 int server_run(const struct config *config, struct error *error) {
-    struct server server = {.config = config, .shared = {.config = config, .accept_wake = -1}};
+    struct server server = {
+        .config = config, .shared = {.config = config, .accept_wake = -1}, .notify = {.fd = -1}};
     sigset_t signals;
     log_configure((enum log_level)config->log_level, config->log_format == CONFIG_LOG_JSON);
     block_signals(&signals);
-    if (start(&server, error) < 0) {
+    if (notify_open(&server.notify, error) < 0 || start(&server, error) < 0) {
         stop(&server);
         return -1;
     }
     announce(&server);
-    int signal = 0;
-    while ((signal = sigwaitinfo(&signals, NULL)) < 0 && errno == EINTR)
-        ;
+    tell(&server, "READY=1");
+    int signal = wait_for_signal(&server, &signals);
+    tell(&server, "STOPPING=1");
     log_message(LOG_INFO, "stopping", "%s received: draining %u connections",
                 signal == SIGINT ? "SIGINT" : "SIGTERM", atomic_load(&server.shared.connections));
     acceptor_stop(&server.acceptor);

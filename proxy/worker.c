@@ -83,6 +83,9 @@ static void take_orders(struct worker *worker) {
         case HANDOFF_STOP:
             worker->draining = worker->stopping = true;
             break;
+        case HANDOFF_PING:
+            atomic_fetch_add(&worker->pings, 1);
+            break;
         }
     }
 }

@@ -51,10 +51,12 @@ struct worker {
     bool retries; /* some connection wants another turn after UPSTREAM_RETRY_MS */
     bool draining;
     bool stopping;
+    unsigned asked;         /* main thread: HANDOFF_PINGs that were sent */
+    _Atomic unsigned pings; /* those that were seen */
 };
 
 /* Orders that come through the handoff pipe; each is one atomic write (pipe(7): PIPE_BUF). */
-enum handoff_kind { HANDOFF_SOCKET, HANDOFF_DRAIN, HANDOFF_STOP };
+enum handoff_kind { HANDOFF_SOCKET, HANDOFF_DRAIN, HANDOFF_STOP, HANDOFF_PING };
 
 struct handoff {
     enum handoff_kind kind;

@@ -2,7 +2,7 @@
 # Packages of another Debian release, through this machine's own apt: its mirrors, proxy and keys,
 # but a private list of sources and private state. Nothing under /etc/apt or /var is touched.
 #
-# needs: die, say (tools/build-deps), PIN_SUITE. Sets nothing but APT_OPTIONS.
+# needs: die, say, DEPS_DEBIAN_ARCH (tools/build-deps), PIN_SUITE. Sets nothing but APT_OPTIONS.
 
 declare -a APT_OPTIONS=()
 
@@ -62,7 +62,7 @@ apt_prepare() {
     mkdir -p "$root"/{lists/partial,cache/archives/partial}
     while IFS='|' read -r uris suites keyring; do
         printf 'Types: deb deb-src\nURIs: %s\nSuites: %s\nComponents: main\n' "$uris" "$suites"
-        printf 'Architectures: %s\nTargets: Packages Sources\n' "$(dpkg --print-architecture)"
+        printf 'Architectures: %s\nTargets: Packages Sources\n' "$DEPS_DEBIAN_ARCH"
         [[ -z $keyring ]] || printf 'Signed-By: %s\n' "$keyring"
         printf '\n'
     done < <(apt_derive_stanzas "$codename" "$PIN_SUITE") >"$root/derived.sources"
@@ -81,6 +81,8 @@ apt_prepare() {
 	Dir::Cache::pkgcache "pkgcache.bin";
 	Dir::Cache::srcpkgcache "srcpkgcache.bin";
 	Acquire::Languages "none";
+	APT::Architecture "$DEPS_DEBIAN_ARCH";
+	APT::Architectures { "$DEPS_DEBIAN_ARCH"; };
 	END
     APT_OPTIONS=(-qq -c "$root/apt.conf")
     stanza=$(apt-get "${APT_OPTIONS[@]}" update 2>&1) ||
@@ -109,7 +111,7 @@ apt_fetch_source() {
     echo "$best"
 }
 
-# The same for a binary package of this machine's architecture; its version has upstream's in front
+# The same for a binary package for DEPS_DEBIAN_ARCH; its version has upstream's in front
 # of the first tilde.
 apt_fetch_binary() {
     local folder=$1 package=$2 upstream=$3 least=$4 revision best=''

@@ -20,4 +20,13 @@ PIN_LLHTTP_VERSION=9.2.1
 PIN_LLHTTP_REVISION='9.2.1~7.3.0+dfsg1+~cs24.12.11-1'
 declare -A PIN_LLHTTP_SHA256=(
     [amd64]=c018069b22f5d53ac630bdc360d6c8bc7df78626cfb22276cbfb280aa64ac4b6
+    [arm64]=7415055a32bf90e71b63782876792a7ac10c0163b14625d2e735ed151d970361
+)
+
+# The C library of a static binary for another processor than this machine's (--arch).
+PIN_MUSL_VERSION=1.2.5
+PIN_MUSL_REVISION=1.2.5-3.1~deb13u1
+declare -A PIN_MUSL_SHA256=(
+    [amd64]=a3f7d47e452129bb65aae201d6c115abf4d5d3efb136b38b7c6b4fa03ec065e9
+    [arm64]=384ea029e3694baac696d3993d93246f9a4b3741c493697e1ceb7256d8820748
 )

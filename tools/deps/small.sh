@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # cJSON and llhttp: a file or three of C each.
 #
-# needs: run, DEPS_CC, DEPS_CFLAGS (tools/build-deps).
+# needs: run, DEPS_CC, DEPS_AR, DEPS_CFLAGS (tools/build-deps).
 
 # Compiles the C files $3… into the static library $2 with the include folder $1.
 static_library() {
@@ -15,7 +15,7 @@ static_library() {
         run $DEPS_CC $DEPS_CFLAGS -I"$include" "-ffile-prefix-map=${source%/*}=." -c "$source" -o "$object"
         objects+=("$object")
     done
-    run ar rcsD "$library" "${objects[@]}"
+    run "$DEPS_AR" rcsD "$library" "${objects[@]}"
 }
 
 # Tree $1, installed in $2.

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # wolfSSL: static, with assembly, with what tls/ needs and little else.
 #
-# needs: run, target_arch, DEPS_CFLAGS, DEPS_CC, DEPS_ASM, DEPS_JOBS, DEPS_UAPI (tools/build-deps).
+# needs: run, target_arch, DEPS_CFLAGS, DEPS_CC, DEPS_AR, DEPS_HOST, DEPS_ASM, DEPS_JOBS,
+# DEPS_UAPI (tools/build-deps).
 
 wolfssl_flags() {
     local -a flags=(
@@ -47,6 +48,9 @@ wolfssl_build() {
     local tree=$1 prefix=$2 stage=$3 build=$1/../wolfssl-build
     local -a flags
     mapfile -t flags < <(wolfssl_flags)
+    if [[ -n $DEPS_HOST ]]; then
+        flags+=("--host=$DEPS_HOST" "AR=$DEPS_AR" "RANLIB=$DEPS_HOST-ranlib")
+    fi
     if [[ ! -x $tree/configure ]]; then
         (
             cd "$tree" || exit
