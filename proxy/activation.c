@@ -84,9 +84,11 @@ static int read_address(int fd, struct address *address, struct error *error) {
     switch (bound.ss_family) {
     case AF_UNIX:
         if (length > offsetof(struct sockaddr_un, sun_path) && local->sun_path[0] == '/') {
+            /* The longest path has no NUL behind it (unix(7)). */
+            size_t path_length = strnlen(local->sun_path, sizeof address->path - 1);
             address->kind = ADDRESS_UNIX;
-            (void)snprintf(address->path, sizeof address->path, "%.*s", (int)sizeof local->sun_path,
-                           local->sun_path);
+            memcpy(address->path, local->sun_path, path_length);
+            address->path[path_length] = '\0';
         }
         return 0;
     case AF_INET:

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tls/ktls.h"
 #include "tls/tls.h"
 
 #define SHARED __attribute__((unused)) static
@@ -111,8 +112,22 @@ SHARED bool support_has_kernel(void) {
 }
 
 SHARED struct tls_context *support_kernel(struct tls_context *context) {
-    tls_context_set_kernel(context, support_has_kernel() ? TLS_KERNEL_REQUIRE : TLS_KERNEL_OFF);
+    tls_context_set_kernel(context, support_has_kernel() ? TLS_KERNEL_AUTO : TLS_KERNEL_OFF);
     return context;
+}
+
+/* Whether the kernel takes this session's cipher: of those of ours only ChaCha20 is a module of its
+ * own that some lack. */
+SHARED bool support_takes(struct tls_session *session) {
+    static struct ktls_support support;
+    static bool known;
+    if (!known)
+        ktls_probe(&support);
+    known = true;
+    enum ktls_version version =
+        strcmp(tls_version_name(session), "TLSv1.3") == 0 ? KTLS_TLS13 : KTLS_TLS12;
+    bool chacha = strstr(tls_cipher_name(session), "CHACHA20") != NULL;
+    return support_has_kernel() && (!chacha || support.takes[version][KTLS_CHACHA20_POLY1305]);
 }
 
 SHARED struct tls_context *support_server(const char *kind, const char *who) {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include "support.h"
-#include "tls/ktls.h"
 
 enum { CLIENT, SERVER };
 

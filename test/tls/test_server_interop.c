@@ -75,8 +75,8 @@ static void greet(struct visit *guest) {
     static char text[65536];
     char in[16];
     size_t got = 0;
-    assert_int_equal(tls_kernel_reads(guest->session), support_has_kernel());
-    assert_int_equal(tls_kernel_writes(guest->session), support_has_kernel());
+    assert_int_equal(tls_kernel_reads(guest->session), support_takes(guest->session));
+    assert_int_equal(tls_kernel_writes(guest->session), support_takes(guest->session));
     assert_int_equal(write(guest->child.input, "hello\n", 6), 6);
     if (support_read(guest->session, guest->fd, in, 6, &got, &guest->error) != TLS_OK)
         fail_msg("%s", guest->error.text);
