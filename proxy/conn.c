@@ -291,6 +291,13 @@ static void destroy(struct conn *conn) {
     refund_body(conn);
     leave_handshake(conn);
     exchange_end(conn, false);
+    if (conn->client.why != NULL) {
+        struct log_record record;
+        log_begin(&record, LOG_WARNING, "tls");
+        log_string(&record, "client", conn->peer);
+        log_string(&record, "message", conn->client.why);
+        log_end(&record);
+    }
     stream_close(&conn->client, false);
     buffer_release(&conn->in, &worker->pools.buffers);
     arena_reset(&conn->arena);

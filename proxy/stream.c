@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -88,6 +89,8 @@ void stream_close(struct stream *stream, bool polite) {
     if (stream->fd >= 0)
         close(stream->fd);
     stream->fd = -1;
+    free(stream->why);
+    stream->why = NULL;
 }
 
 void stream_events(struct stream *stream, uint32_t events) {
@@ -146,19 +149,26 @@ enum stream_status stream_handshake(struct stream *stream) {
     return from_tls(status);
 }
 
+/* Keeps what the log must tell when the connection ends, whoever else fails meanwhile. */
+static enum stream_status tls_result(struct stream *stream, enum tls_status result) {
+    if (result == TLS_FAILED && stream->why == NULL && tls_peer_at_fault(stream->tls))
+        stream->why = strdup(last_error.text);
+    return from_tls(result);
+}
+
 /* What a read of the TLS layer came to. */
 static enum stream_status read_result(struct stream *stream, enum tls_status result) {
     if (result == TLS_WANT_READ || result == TLS_WANT_WRITE)
         return tls_wait(result, TLS_WANT_READ, &stream->readable, &stream->read_wants_write);
     if (result == TLS_EOF || result == TLS_TRUNCATED)
         stream->read_ended = true;
-    return from_tls(result);
+    return tls_result(stream, result);
 }
 
 static enum stream_status write_result(struct stream *stream, enum tls_status result) {
     if (result == TLS_WANT_READ || result == TLS_WANT_WRITE)
         return tls_wait(result, TLS_WANT_WRITE, &stream->writable, &stream->write_wants_read);
-    return from_tls(result);
+    return tls_result(stream, result);
 }
 
 /* What a read of the socket itself returned. */

@@ -13,7 +13,8 @@
 #include "tls/tls.h"
 
 struct stream {
-    int fd; /* -1: none */
+    int fd;    /* -1: none */
+    char *why; /* how the peer broke TLS, for the log; owned; NULL: it did not */
     struct tls_session *tls;
     bool is_tcp;
     bool readable;

@@ -151,6 +151,8 @@ enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstrea
 }
 
 void upstream_drop(struct upstream_pool *pool, struct upstream *upstream) {
+    if (upstream->stream.why != NULL)
+        log_message(LOG_WARNING, "engine", "%s", upstream->stream.why);
     stream_close(&upstream->stream, true);
     buffer_release(&upstream->in, &pool->pools->buffers);
     free(upstream->addresses);

@@ -1,7 +1,6 @@
 /* Reading and writing where the kernel seals and opens the records. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "tls/reason.h"
@@ -19,8 +18,9 @@ static enum tls_status read_failed(struct tls_session *session, struct tls_error
     const char *why = code == EBADMSG    ? "a record was damaged or forged"
                       : code == EMSGSIZE ? "a record was longer than allowed"
                       : code == EINVAL   ? "it sent bytes that are not TLS"
-                                         : strerror(code);
-    session->read_end = tls_session_fail(session, error, "%s", why);
+                                         : NULL;
+    session->read_end = why != NULL ? tls_session_fail(session, error, "%s", why)
+                                    : tls_session_fail_errno(code, "receiving", error);
     return session->read_end;
 }
 
@@ -103,10 +103,8 @@ enum tls_status tls_splice_read(struct tls_session *session, int pipe_end, size_
     return session->read_end;
 }
 
-static enum tls_status write_failed(const struct tls_session *session, struct tls_error *error) {
-    if (would_block(errno))
-        return TLS_WANT_WRITE;
-    return tls_session_fail(session, error, "sending: %s", strerror(errno));
+static enum tls_status write_failed(struct tls_error *error) {
+    return would_block(errno) ? TLS_WANT_WRITE : tls_session_fail_errno(errno, "sending", error);
 }
 
 enum tls_status tls_kernel_write(struct tls_session *session, const void *buffer, size_t size,
@@ -120,7 +118,7 @@ enum tls_status tls_kernel_write(struct tls_session *session, const void *buffer
         n = send(session->transport.fd, buffer, size, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return write_failed(session, error);
+        return write_failed(error);
     *put = (size_t)n;
     return TLS_OK;
 }
@@ -137,7 +135,7 @@ enum tls_status tls_splice_write(struct tls_session *session, int pipe_end, size
                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return write_failed(session, error);
+        return write_failed(error);
     *put = (size_t)n;
     return TLS_OK;
 }
@@ -151,7 +149,7 @@ enum tls_status tls_kernel_close_write(struct tls_session *session, struct tls_e
         n = ktls_send(session->transport.fd, KTLS_ALERT, close_notify, sizeof close_notify);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return write_failed(session, error);
+        return write_failed(error);
     session->close_sent = true;
     return TLS_OK;
 }

@@ -73,13 +73,14 @@ void tls_session_free(struct tls_session *session) {
     free(session);
 }
 
-static enum tls_status fail_errno(int code, const char *doing, struct tls_error *error) {
+enum tls_status tls_session_fail_errno(int code, const char *doing, struct tls_error *error) {
     (void)tls_error_set(error, "%s over TLS: %s", doing, strerror(code));
     return TLS_FAILED;
 }
 
-enum tls_status tls_session_fail(const struct tls_session *session, struct tls_error *error,
+enum tls_status tls_session_fail(struct tls_session *session, struct tls_error *error,
                                  const char *format, ...) {
+    session->at_fault = true;
     char what[sizeof error->text];
     va_list arguments;
     va_start(arguments, format);
@@ -95,7 +96,7 @@ enum tls_status tls_session_fail(const struct tls_session *session, struct tls_e
 static enum tls_status flush(struct tls_session *session, struct tls_error *error) {
     bool done = tls_transport_flush(&session->transport);
     if (session->transport.send_errno != 0)
-        return fail_errno(session->transport.send_errno, "sending", error);
+        return tls_session_fail_errno(session->transport.send_errno, "sending", error);
     return done ? TLS_OK : TLS_WANT_WRITE;
 }
 
@@ -142,7 +143,7 @@ static enum tls_status handshake_step(struct tls_session *session, struct tls_er
         return TLS_FAILED;
     }
     if (transport->receive_errno != 0)
-        return fail_errno(transport->receive_errno, "handshake", error);
+        return tls_session_fail_errno(transport->receive_errno, "handshake", error);
     return flushed == TLS_OK ? TLS_WANT_READ : flushed;
 }
 
@@ -166,7 +167,7 @@ static enum tls_status read_status(struct tls_session *session, int code, struct
     if (transport->flooded)
         return tls_session_fail(session, error, "it sent too many records without data");
     if (transport->receive_errno != 0)
-        return fail_errno(transport->receive_errno, "receiving", error);
+        return tls_session_fail_errno(transport->receive_errno, "receiving", error);
     if (transport->ended)
         return TLS_TRUNCATED;
     return transport->stalled ? TLS_WANT_WRITE : TLS_WANT_READ;
@@ -245,6 +246,10 @@ enum tls_status tls_close_write(struct tls_session *session, struct tls_error *e
         session->close_sent = true;
     }
     return flush(session, error);
+}
+
+bool tls_peer_at_fault(const struct tls_session *session) {
+    return session->at_fault;
 }
 
 bool tls_kernel_reads(const struct tls_session *session) {

@@ -76,6 +76,7 @@ struct tls_session {
     bool has_new_ticket; /* to be kept for the next connection */
     char *offered_name;  /* client role: whom the offered ticket is from; owned, or NULL */
     bool close_sent;
+    bool at_fault; /* see tls_peer_at_fault */
     struct tls_kernel kernel;
     bool resumed;
     const char *version_name; /* static; like the next one known when the handshake is done */
@@ -119,9 +120,10 @@ enum tls_status tls_control_take(struct tls_session *session, unsigned char type
 /* Tells the peer of new keys of ours and uses them, if that is owed: OK, WANT_WRITE or FAILED. */
 enum tls_status tls_control_settle(struct tls_session *session, struct tls_error *error);
 
-/* Fills `error` with "TLS connection with the <peer> failed: <what>"; returns TLS_FAILED. */
+/* The peer's fault: fills `error` with "TLS connection with the <peer> failed: <what>". */
 __attribute__((format(printf, 3, 4))) enum tls_status
-tls_session_fail(const struct tls_session *session, struct tls_error *error, const char *format,
-                 ...);
+tls_session_fail(struct tls_session *session, struct tls_error *error, const char *format, ...);
+/* The network's: fills `error` with "<doing> over TLS: <the errno's text>". Both return FAILED. */
+enum tls_status tls_session_fail_errno(int code, const char *doing, struct tls_error *error);
 
 #endif

@@ -121,6 +121,10 @@ enum tls_status tls_splice_read(struct tls_session *session, int pipe_end, size_
 enum tls_status tls_splice_write(struct tls_session *session, int pipe_end, size_t size,
                                  size_t *put, struct tls_error *error);
 
+/* After TLS_FAILED of an established session: whether the peer broke the protocol, refused to go on
+ * or changed its keys where that cannot be followed, rather than that the connection was lost. */
+bool tls_peer_at_fault(const struct tls_session *session);
+
 /* The decrypted bytes that a read would give without touching the socket. While it is not 0 the
  * socket need not become readable for tls_read to succeed. */
 size_t tls_pending(const struct tls_session *session);

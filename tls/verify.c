@@ -80,6 +80,7 @@ void tls_session_explain(struct tls_session *session, int code, struct tls_error
     const struct tls_transport *transport = &session->transport;
     const char *what = session->established ? "TLS connection" : "TLS handshake";
     const char *peer = session->context->server ? "client" : "server";
+    session->at_fault = true;
     /* The content types of RFC 8446 section 5.1 are 20 to 23. */
     if (!session->established && transport->started &&
         (transport->first_byte < 20 || transport->first_byte > 23)) {

@@ -4,12 +4,14 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import threading
 
 import pytest
 
 from client import build_request
 from kernel_tls import needed_for
+from proxy_process import binary
 from recorder import wait_until
 
 pytestmark = pytest.mark.ktls
@@ -174,6 +176,44 @@ def test_bulk_bytes_stay_in_the_kernel(make_rig, hops, move, framing, tmp_path):
     assert sums["read"] < size // 100, sums
     assert sums["write"] < size // 100, sums
     assert sums["splice"] >= 2 * size - sums["read"] - sums["write"], sums
+
+
+# Takes all the pages that its user may have in pipes, down to the last.
+HOARD = """
+import fcntl, os, time
+size, ends, pipes = 1 << 20, os.pipe(), []
+while fcntl.fcntl(ends[1], fcntl.F_GETPIPE_SZ) > 8192:
+    try:
+        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, size)
+    except PermissionError:
+        size = max(size // 2, 65536)  # what a new pipe has while pages are left
+    pipes.append(ends)
+    ends = os.pipe()
+print(fcntl.fcntl(ends[1], fcntl.F_GETPIPE_SZ), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_user_without_pipe_pages(make_rig):
+    """pipe-user-pages-soft is used up: pipes come with two pages, and everything still gets there.
+    Only over TCP: that user reaches neither keys nor sockets in this test's folder."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("becoming another user takes root and setpriv")
+    user = ["setpriv", f"--reuid={4000000 + os.getpid()}", "--regid=65534", "--clear-groups",
+            "--inh-caps=-all", "--bounding-set=-all"]
+    if subprocess.run([*user, "test", "-x", binary()]).returncode != 0:
+        pytest.skip("another user cannot run the program here: a folder above it is closed to others")
+    with subprocess.Popen([*user, "/usr/bin/python3", "-c", HOARD], stdout=subprocess.PIPE) as hoarder:
+        try:
+            assert int(hoarder.stdout.readline()) <= 2 * 4096
+            rig = make_rig(("tcp", "tcp"), "--workers", "1", prefix=user)
+            for framing in ("chunked", "length"):
+                sent, came = upload(rig, 4 * MIB, framing)
+                assert sent == came
+                sent, came = download(rig, 4 * MIB, framing)
+                assert sent == came
+        finally:
+            hoarder.kill()
 
 
 @pytest.mark.parametrize("framing", ["chunked", "length"])

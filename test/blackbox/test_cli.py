@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import kernel_tls
 from proxy_process import Proxy, binary, clean_environment, free_port
 from recorder import wait_until
 
@@ -101,6 +102,8 @@ def test_version():
     for line, name in zip(lines, ("dind-proxy", "wolfSSL", "cJSON", "llhttp")):
         assert re.fullmatch(rf"{name} \d+\.\d+\.\d+\S*", line), result
     assert "libc" in lines[4]
+    assert lines[5].startswith("kernel TLS: TLS 1.2: " if kernel_tls.available()
+                               else "kernel TLS is not available: "), result
 
 
 def test_full_output_device():
@@ -334,6 +337,26 @@ def test_plain_tcp_beyond_loopback(address):
 def test_plain_tcp_by_name():
     fails(run("--check-config", "--listen", f"tcp://{socket.gethostname()}.invalid"), "--listen: ")
     effective("--listen", "tcp://localhost")
+
+
+@pytest.mark.parametrize("mode", ["auto", "require", "off"])
+def test_kernel_tls_mode(keys, mode, tmp_path):
+    """What the kernel can do is said once; who requires it does not start without."""
+    url = f"tcp://127.0.0.1:{free_port()}"
+    options = ["--tls-cert", keys / "cert.pem", "--tls-key", keys / "key.pem",
+               "--tls-client-ca", keys / "ca.pem", "--ktls", mode]
+    if mode == "require" and not kernel_tls.available():
+        fails(run("--listen", url, "--upstream", "unix:///nowhere", *map(str, options)),
+              "--ktls require: ", status=FAILED)
+        return
+    proxy = Proxy([url], "unix:///nowhere", options, tmp_path / "log")
+    try:
+        lines = [line for line in proxy.log_lines() if "event=ktls" in line]
+        assert len(lines) == (0 if mode == "off" else 1), proxy.log()
+        if mode != "off" and not kernel_tls.available():
+            assert "TLS stays in user space: " in lines[0]
+    finally:
+        proxy.stop()
 
 
 def test_port_in_use():

@@ -184,3 +184,25 @@ def test_engine_down_and_back(rig):
     rig.recorder.listen()
     with rig.client() as other:
         wait_until(lambda: other.request("GET", "/v1.41/info").status == 200, 10, "recovery")
+
+
+def test_broken_tls_is_told_to_the_log(make_rig):
+    """A record that the peer did not seal ends its connection, and the log says why."""
+    rig = make_rig(("mtls", "mtls"), "--workers", "1")
+    client = rig.client()
+    assert client.request("GET", "/v1.41/info").status == 200
+    client.stream.sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+    line = rig.proxy.wait_log(r"event=tls ")
+    assert "client=127.0.0.1:" in line and "a record was damaged or forged" in line, line
+
+    def handler(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+        connection.stream.sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+    rig.handler = handler
+    with rig.client() as other:
+        other.send(build_request("GET", "/v1.41/info"))
+        other.read_head()
+        with pytest.raises((Truncated, ConnectionError)):
+            other.read_exactly(100)
+    rig.proxy.wait_log(r"event=engine .*a record was damaged or forged")

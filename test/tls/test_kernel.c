@@ -76,6 +76,7 @@ static void must_fail(struct pair *pair, const char *why) {
     assert_int_equal(got, 0);
     if (strstr(pair->error.text, why) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", pair->error.text, why);
+    assert_true(tls_peer_at_fault(pair->sessions[SERVER]));
     /* And stays so. */
     assert_int_equal(tls_read(pair->sessions[SERVER], in, sizeof in, &got, &pair->error),
                      TLS_FAILED);
