@@ -12,10 +12,8 @@ static const struct option_choice presets[] = {
 static const struct option_choice buildkits[] = {
     {"deny", FILTER_BUILDKIT_DENY}, {"opaque", FILTER_BUILDKIT_OPAQUE}, {NULL, 0}};
 
-static const struct option_choice kernel_modes[] = {{"auto", TLS_KERNEL_AUTO},
-                                                    {"require", TLS_KERNEL_REQUIRE},
-                                                    {"off", TLS_KERNEL_OFF},
-                                                    {NULL, 0}};
+static const struct option_choice kernel_modes[] = {
+    {"auto", TLS_KERNEL_AUTO}, {"require", TLS_KERNEL_REQUIRE}, {"off", TLS_KERNEL_OFF}, {NULL, 0}};
 
 static const struct option_choice log_formats[] = {{"key-value", CONFIG_LOG_KEY_VALUE},
                                                    {"json", CONFIG_LOG_JSON},

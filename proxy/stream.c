@@ -264,7 +264,8 @@ enum stream_status stream_splice_in(struct stream *stream, int pipe_end, size_t 
     bool readable = stream->readable;
     enum stream_status status;
     if (stream->tls != NULL) {
-        status = read_result(stream, tls_splice_read(stream->tls, pipe_end, size, got, &last_error));
+        status =
+            read_result(stream, tls_splice_read(stream->tls, pipe_end, size, got, &last_error));
     } else {
         ssize_t n =
             splice(stream->fd, NULL, pipe_end, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);

@@ -65,7 +65,7 @@ struct tls_kernel {
 };
 
 struct tls_session {
-    WOLFSSL *wolf; /* NULL once the kernel does both directions */
+    WOLFSSL *wolf;               /* NULL once the kernel does both directions */
     struct tls_context *context; /* holds a reference */
     struct tls_resumption *resumption;
     struct tls_transport transport;

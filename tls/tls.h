@@ -48,7 +48,8 @@ enum tls_kernel_mode {
 void tls_context_set_kernel(struct tls_context *context, enum tls_kernel_mode mode);
 
 /* Whether the running kernel takes the ciphers that both roles prefer, in either TLS version. Fills
- * `text` with which it takes, or with why none. Opens a loopback connection; blocks for a moment. */
+ * `text` with which it takes, or with why none. Opens a loopback connection; blocks for a moment.
+ */
 bool tls_kernel_available(char *text, size_t size);
 
 /* Sessions started from it live on. Tickets it gave out are worth nothing from then on. */
