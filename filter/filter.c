@@ -1,7 +1,7 @@
 #include "filter/filter.h"
 
 #include "filter/body_rules.h"
-#include "filter/endpoint_match.h"
+#include "filter/endpoint_index.h"
 #include "filter/endpoints.h"
 #include "filter/head_rules.h"
 #include "filter/media_type.h"
@@ -233,10 +233,11 @@ struct filter_verdict filter_judge_head(const struct filter_policy *policy,
 
     bool listed = false;
     enum filter_hijack hijack = FILTER_HIJACK_NONE;
-    size_t next = 0;
+    struct endpoint_matches matches =
+        endpoint_matches_start(policy->index, request->method, target.path);
     struct slice name;
     const struct endpoint *endpoint;
-    while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
+    while ((endpoint = endpoint_matches_next(&matches, &name))) {
         struct filter_verdict verdict =
             judge_endpoint_head(policy, request, &target, endpoint, name, arena);
         /* No two rows that hijack match one path. */
@@ -269,10 +270,11 @@ struct filter_verdict filter_judge_body(const struct filter_policy *policy,
     struct filter_verdict ignored;
     if (!read_request_line(policy, request, arena, &target, &ignored))
         return ignored;
-    size_t next = 0;
+    struct endpoint_matches matches =
+        endpoint_matches_start(policy->index, request->method, target.path);
     struct slice name;
     const struct endpoint *endpoint;
-    while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
+    while ((endpoint = endpoint_matches_next(&matches, &name))) {
         if (endpoint->body == BODY_NONE)
             continue;
         struct body_finding finding = body_rules_judge(policy, endpoint->body, body, arena);
