@@ -22,8 +22,11 @@ static struct slice first_element(struct slice path) {
     return slash == NULL ? rest : slice_first(rest, (size_t)(slash - rest.data));
 }
 
-static bool is_literal(struct slice element) {
-    return element.len > 0 && memchr(element.data, '{', element.len) == NULL;
+/* The first element of all paths of a route; empty if they do not share one. */
+static struct slice common_element(const struct endpoint_route *route) {
+    struct slice element = first_element(route->prefix);
+    bool whole = route->rest.len == 0 || 1 + element.len < route->prefix.len;
+    return whole ? element : SLICE("");
 }
 
 /* The group of an element; the last one if it has none of its own. */
@@ -35,47 +38,60 @@ static const struct endpoint_group *find_group(const struct endpoint_index *inde
     return &index->groups[i];
 }
 
-/* Appends the group of `element` with its rows; returns how many those are. */
-static size_t add_group(struct endpoint_index *index, struct slice element,
-                        struct endpoint_row *rows) {
+/* Appends the group of `element` with its rows out of `all`; returns where the next rows go. */
+static struct endpoint_row *add_group(struct endpoint_index *index, struct slice element,
+                                      const struct endpoint_row *all, struct endpoint_row *rows) {
     size_t count = 0;
     for (size_t i = 0; i < endpoint_count; i++) {
-        struct endpoint_route route = endpoint_route_parse(endpoints[i].route);
-        struct slice first = first_element(route.path);
-        if (!is_literal(first) || slice_equal(first, element))
-            rows[count++] = (struct endpoint_row){.route = route, .endpoint = &endpoints[i]};
+        struct slice common = common_element(&all[i].route);
+        if (common.len == 0 || slice_equal(common, element))
+            rows[count++] = all[i];
     }
     index->groups[index->group_count++] = (struct endpoint_group){element, rows, count};
-    return count;
+    return rows + count;
+}
+
+static bool has_group(const struct endpoint_index *index, struct slice element) {
+    for (size_t i = 0; i < index->group_count; i++)
+        if (slice_equal(index->groups[i].element, element))
+            return true;
+    return false;
+}
+
+/* Takes the table apart into `all`; returns how many of its rows stand in every group. */
+static size_t parse_table(struct endpoint_row *all) {
+    size_t everywhere = 0;
+    for (size_t i = 0; i < endpoint_count; i++) {
+        all[i].endpoint = &endpoints[i];
+        all[i].route = endpoint_route_parse(endpoints[i].route);
+        everywhere += common_element(&all[i].route).len == 0;
+    }
+    return everywhere;
 }
 
 struct endpoint_index *endpoint_index_new(void) {
-    size_t everywhere = 0;
-    for (size_t i = 0; i < endpoint_count; i++)
-        everywhere += !is_literal(first_element(endpoint_route_parse(endpoints[i].route).path));
-    /* At the most each row makes a group of its own, and one is for what has no group. */
-    size_t most_groups = endpoint_count + 1;
-    size_t most_rows = endpoint_count + most_groups * everywhere;
-
+    /* As if each row made a group of its own; the last group is for what has none. */
+    const size_t most_groups = endpoint_count + 1;
     struct endpoint_index *index = calloc(1, sizeof *index);
-    if (index == NULL)
-        return NULL;
-    index->groups = calloc(most_groups, sizeof *index->groups);
-    index->rows = calloc(most_rows, sizeof *index->rows);
-    if (index->groups == NULL || index->rows == NULL) {
+    struct endpoint_row *all = calloc(endpoint_count, sizeof *all);
+    if (index != NULL && all != NULL) {
+        size_t everywhere = parse_table(all);
+        index->groups = calloc(most_groups, sizeof *index->groups);
+        index->rows = calloc(endpoint_count + most_groups * everywhere, sizeof *index->rows);
+    }
+    if (index == NULL || index->groups == NULL || index->rows == NULL) {
+        free(all);
         endpoint_index_free(index);
         return NULL;
     }
     struct endpoint_row *rows = index->rows;
     for (size_t i = 0; i < endpoint_count; i++) {
-        struct slice element = first_element(endpoint_route_parse(endpoints[i].route).path);
-        bool known = false;
-        for (size_t k = 0; k < index->group_count; k++)
-            known = known || slice_equal(index->groups[k].element, element);
-        if (is_literal(element) && !known)
-            rows += add_group(index, element, rows);
+        struct slice element = common_element(&all[i].route);
+        if (element.len > 0 && !has_group(index, element))
+            rows = add_group(index, element, all, rows);
     }
-    add_group(index, SLICE(""), rows);
+    add_group(index, SLICE(""), all, rows);
+    free(all);
     return index;
 }
 

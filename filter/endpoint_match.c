@@ -2,16 +2,22 @@
 
 #include <string.h>
 
-struct endpoint_route endpoint_route_parse(const char *route) {
-    size_t method = strcspn(route, " ");
-    struct slice all = slice_from_string(route);
-    return (struct endpoint_route){slice_first(all, method), slice_from(all, method + 1)};
-}
-
 /* How many bytes stand before the first placeholder. */
 static size_t literal_len(struct slice pattern) {
     const char *brace = pattern.len > 0 ? memchr(pattern.data, '{', pattern.len) : NULL;
     return brace == NULL ? pattern.len : (size_t)(brace - pattern.data);
+}
+
+struct endpoint_route endpoint_route_parse(const char *route) {
+    size_t method = strcspn(route, " ");
+    struct slice all = slice_from_string(route);
+    struct slice path = slice_from(all, method + 1);
+    size_t prefix = literal_len(path);
+    return (struct endpoint_route){
+        .method = slice_first(all, method),
+        .prefix = slice_first(path, prefix),
+        .rest = slice_from(path, prefix),
+    };
 }
 
 /* The recursion is as deep as a pattern has placeholders: two at most. */
@@ -50,7 +56,8 @@ static bool pattern_matches(struct slice pattern, struct slice path, struct slic
 bool endpoint_path_matches(const struct endpoint_route *route, struct slice path,
                            struct slice *name) {
     *name = (struct slice){NULL, 0};
-    return pattern_matches(route->path, path, name);
+    return slice_starts_with(path, route->prefix) &&
+           pattern_matches(route->rest, slice_from(path, route->prefix.len), name);
 }
 
 bool endpoint_method_matches(const struct endpoint_route *route, struct slice method) {

@@ -9,7 +9,8 @@
 /* A route in the notation of struct endpoint, taken apart; points into it. */
 struct endpoint_route {
     struct slice method; /* "*" for any */
-    struct slice path;   /* with {name} or {id} */
+    struct slice prefix; /* of the path, up to its first placeholder */
+    struct slice rest;   /* from there on; empty if there is none */
 };
 
 struct endpoint_route endpoint_route_parse(const char *route);

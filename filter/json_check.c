@@ -162,8 +162,8 @@ static bool is_plain(int byte) {
 static void skip_plain(struct scanner *scanner) {
     while ((size_t)(scanner->end - scanner->at) >= sizeof(text_word)) {
         text_word word = word_load(scanner->at);
-        if (!word_is_ascii(word) || word_has_below(word, 0x20) || word_has(word, '"') ||
-            word_has(word, '\\'))
+        if ((word_any_not_ascii(word) | word_any_below(word, 0x20) | word_any_equal(word, '"') |
+             word_any_equal(word, '\\')) != 0)
             break;
         scanner->at += sizeof word;
     }

@@ -3,7 +3,6 @@
 #ifndef DIND_PROXY_FILTER_WORD_H
 #define DIND_PROXY_FILTER_WORD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -20,19 +19,20 @@ static inline text_word word_load(const void *text) {
     return word;
 }
 
-/* Whether a byte is below `limit`, at most 0x80. Subtracting the limit from each byte sets the top
- * bit of those that are; a byte that had it set before is none. What a borrow does to the bytes
- * above does not matter: there is none unless the answer is yes already. */
-static inline bool word_has_below(text_word word, unsigned char limit) {
-    return ((word - WORD_OF(limit)) & ~word & WORD_OF(0x80)) != 0;
+/* The answers are words that are zero for "no byte is", to be combined with '|'. Subtracting the
+ * limit from each byte sets the top bit of those that are below it; a byte that had it set before
+ * is none. What a borrow does to the bytes above does not matter: there is none unless the answer
+ * is yes already. `limit` is at most 0x80. */
+static inline text_word word_any_below(text_word word, unsigned char limit) {
+    return (word - WORD_OF(limit)) & ~word & WORD_OF(0x80);
 }
 
-static inline bool word_has(text_word word, unsigned char byte) {
-    return word_has_below(word ^ WORD_OF(byte), 1);
+static inline text_word word_any_equal(text_word word, unsigned char byte) {
+    return word_any_below(word ^ WORD_OF(byte), 1);
 }
 
-static inline bool word_is_ascii(text_word word) {
-    return (word & WORD_OF(0x80)) == 0;
+static inline text_word word_any_not_ascii(text_word word) {
+    return word & WORD_OF(0x80);
 }
 
 #endif
