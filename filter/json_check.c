@@ -162,10 +162,11 @@ static bool is_plain(int byte) {
 static void skip_plain(struct scanner *scanner) {
     while ((size_t)(scanner->end - scanner->at) >= sizeof(text_word)) {
         text_word word = word_load(scanner->at);
-        if ((word_any_not_ascii(word) | word_any_below(word, 0x20) | word_any_equal(word, '"') |
-             word_any_equal(word, '\\')) != 0)
-            break;
-        scanner->at += sizeof word;
+        size_t plain = word_first(word_any_not_ascii(word) | word_any_below(word, 0x20) |
+                                  word_any_equal(word, '"') | word_any_equal(word, '\\'));
+        scanner->at += plain;
+        if (plain < sizeof word)
+            return;
     }
     while (is_plain(peek(scanner)))
         scanner->at++;
