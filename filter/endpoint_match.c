@@ -13,10 +13,12 @@ struct endpoint_route endpoint_route_parse(const char *route) {
     struct slice all = slice_from_string(route);
     struct slice path = slice_from(all, method + 1);
     size_t prefix = literal_len(path);
+    const char *brace = strrchr(route, '}');
     return (struct endpoint_route){
         .method = slice_first(all, method),
         .prefix = slice_first(path, prefix),
         .rest = slice_from(path, prefix),
+        .tail = slice_from_string(brace == NULL ? "" : brace + 1),
     };
 }
 
@@ -34,13 +36,6 @@ static bool pattern_matches(struct slice pattern, struct slice path, struct slic
 
     bool spans_slashes = slice_starts_with(pattern, any);
     struct slice after = slice_from(pattern, spans_slashes ? any.len : element.len);
-    if (spans_slashes && literal_len(after) == after.len) {
-        /* Most rows: with nothing but text behind it, {name} can only be what stands before. */
-        if (!slice_ends_with(path, after))
-            return false;
-        *name = slice_first(path, path.len - after.len);
-        return true;
-    }
     for (size_t len = spans_slashes ? 0 : 1; len <= path.len; len++) {
         if (!spans_slashes && path.data[len - 1] == '/')
             return false;
@@ -56,7 +51,8 @@ static bool pattern_matches(struct slice pattern, struct slice path, struct slic
 bool endpoint_path_matches(const struct endpoint_route *route, struct slice path,
                            struct slice *name) {
     *name = (struct slice){NULL, 0};
-    return slice_starts_with(path, route->prefix) &&
+    /* Most rows are ruled out by their ends; the rest is for those that are not. */
+    return slice_ends_with(path, route->tail) && slice_starts_with(path, route->prefix) &&
            pattern_matches(route->rest, slice_from(path, route->prefix.len), name);
 }
 

@@ -11,6 +11,7 @@ struct endpoint_route {
     struct slice method; /* "*" for any */
     struct slice prefix; /* of the path, up to its first placeholder */
     struct slice rest;   /* from there on; empty if there is none */
+    struct slice tail;   /* the text behind the last placeholder */
 };
 
 struct endpoint_route endpoint_route_parse(const char *route);
