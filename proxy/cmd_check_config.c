@@ -95,14 +95,18 @@ static int check_tls(const struct options *options, struct error *error) {
     return config->upstream_tls ? check_hop(options, &engine, false, name, error) : 0;
 }
 
-int command_validate(const struct options *options, struct error *error) {
+int command_validate_rules(const struct options *options, struct error *error) {
     char reason[sizeof error->text] = "";
     struct filter_policy *policy =
         filter_policy_new(&options->config.filter, reason, sizeof reason);
     if (policy == NULL)
         return error_set(error, "%s", reason);
     filter_policy_free(policy);
-    if (check_tls(options, error) != 0)
+    return check_tls(options, error);
+}
+
+int command_validate(const struct options *options, struct error *error) {
+    if (command_validate_rules(options, error) != 0)
         return -1;
     struct error detail = {""};
     if (listener_check(&options->config, &detail) != 0)

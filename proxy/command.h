@@ -30,6 +30,10 @@ int command_doctor(const struct options *options);
 
 int command_version(void);
 
+/* Checks what a reload can change: the policy, files, keys and certificates. It does not wait for
+ * the network. tls_global_init must have been called. 0, or -1 with `error` naming the option. */
+int command_validate_rules(const struct options *options, struct error *error);
+
 /* Checks what parsing alone cannot: files, keys and certificates, the policy, and that listeners
  * resolve. tls_global_init must have been called. 0, or -1 with `error` naming the option. */
 int command_validate(const struct options *options, struct error *error);

@@ -42,6 +42,7 @@ static void refund_body(struct conn *conn) {
 /* Forgets the last request and waits for the next. */
 static void await_request(struct conn *conn) {
     refund_body(conn);
+    lease_end(conn->request.lease);
     arena_reset(&conn->arena);
     conn->request = (struct conn_request){0};
     conn->up = (struct relay){0};
@@ -107,7 +108,7 @@ static enum progress act_on(struct conn *conn, size_t body) {
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
-    conn->request.verdict = filter_judge_body(conn->worker->shared->policy,
+    conn->request.verdict = filter_judge_body(conn->request.lease->set->policy,
                                               &conn->request.http.judged, body, &conn->arena);
     return act_on(conn, wire);
 }
@@ -127,7 +128,10 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
     if (fault != NULL)
         return refuse_http(conn, 400, "http.head", fault);
 
-    request->verdict = filter_judge_head(shared->policy, &request->http.judged, &conn->arena);
+    /* Its body is judged by the same policy as its head, whatever is reloaded meanwhile. */
+    request->lease = lease_use(conn->worker->lease);
+    request->verdict =
+        filter_judge_head(request->lease->set->policy, &request->http.judged, &conn->arena);
     if (request->verdict.decision != FILTER_NEED_BODY) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
         return act_on(conn, 0);
@@ -295,6 +299,8 @@ static void destroy(struct conn *conn) {
     refund_body(conn);
     leave_handshake(conn);
     exchange_end(conn, false);
+    lease_end(conn->request.lease);
+    conn->request.lease = NULL;
     if (conn->client.why != NULL) {
         struct log_record record;
         log_begin(&record, LOG_WARNING, "tls");
@@ -405,7 +411,7 @@ int conn_open(struct worker *worker, int fd, const struct config_listener *liste
     if (conn->client.is_tcp)
         stream_tune_tcp(fd, worker->shared->config->tcp_user_timeout);
     if (listener->tls)
-        conn->client.tls = tls_session_new(worker->shared->server_tls, fd, NULL, &error);
+        conn->client.tls = tls_session_new(worker->lease->set->server_tls, fd, NULL, &error);
     if ((listener->tls && conn->client.tls == NULL) ||
         watch_add(worker->epoll, fd, &conn->watch) < 0) {
         destroy(conn);

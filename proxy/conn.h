@@ -17,6 +17,7 @@
 #include "proxy/http.h"
 #include "proxy/log.h"
 #include "proxy/relay.h"
+#include "proxy/ruleset.h"
 #include "proxy/stream.h"
 #include "proxy/upstream.h"
 #include "proxy/watch.h"
@@ -44,7 +45,8 @@ enum progress {
 
 /* All that belongs to one request; wiped between two. */
 struct conn_request {
-    struct slice head; /* as judged and as sent; in the arena */
+    struct lease *lease; /* what it is judged by; NULL until its head is complete */
+    struct slice head;   /* as judged and as sent; in the arena */
     struct http_request http;
     struct filter_verdict verdict;
     struct http_response response;

@@ -18,11 +18,25 @@ static int open_standard_streams(void) {
     return 0;
 }
 
+/* The options come from where they came from at the start, and name files whose content may be
+ * another by now. */
+static struct ruleset *load(const void *context, struct error *error) {
+    const struct options *first = context;
+    struct options again;
+    struct ruleset *set = NULL;
+    if (options_parse(first->argc, first->argv, first->environment, &again, error) == 0 &&
+        command_validate_rules(&again, error) == 0)
+        set = ruleset_new(&again.config, error);
+    options_free(&again);
+    return set;
+}
+
 static int run(const struct options *options) {
+    const struct server_source source = {load, options};
     struct error error = {""};
     if (command_validate(options, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
-    if (server_run(&options->config, &error) != 0)
+    if (server_run(&options->config, &source, &error) != 0)
         return command_fail(EXIT_STATUS_FAILED, &error);
     return EXIT_STATUS_OK;
 }

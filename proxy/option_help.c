@@ -61,7 +61,8 @@ static void print_program_help(const char *program, FILE *stream) {
     (void)fputs(
         "\nA filtering reverse proxy for the Docker Engine API: it lets an untrusted client build\n"
         "and run with a rootful Docker-in-Docker engine, and refuses the calls that break out.\n"
-        "\nWithout a command it runs in the foreground until SIGTERM.\n\nCommands:\n",
+        "\nWithout a command it runs in the foreground until SIGTERM. SIGHUP makes it read keys,\n"
+        "certificates and CAs again.\n\nCommands:\n",
         stream);
     for (size_t i = 0; i < option_command_count; i++) {
         (void)fprintf(stream, "  %s%s%s\n", option_commands[i].name,

@@ -239,6 +239,9 @@ int options_parse(int argc, char *const argv[], char *const environment[], struc
                   struct error *error) {
     memset(options, 0, sizeof *options);
     options->set = &option_set_proxy;
+    options->argc = argc;
+    options->argv = argv;
+    options->environment = environment;
     options->config.filter.allow_binds = (const char *const *)options->config.bind_strings;
 
     int first = read_program(argc, argv, options, error);

@@ -29,6 +29,9 @@ struct option_set;
 /* Must stay where it was filled: the configuration points into itself. */
 struct options {
     enum command command;
+    int argc; /* what it was read from, borrowed, with the next two: for a reload */
+    char *const *argv;
+    char *const *environment;
     const char *program;                          /* "dind-proxy" or "jailoc system dind-proxy" */
     const char *arguments[OPTIONS_MAX_ARGUMENTS]; /* of the command; borrowed from argv */
     size_t argument_count;

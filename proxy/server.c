@@ -1,12 +1,14 @@
 #include "proxy/server.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proxy/acceptor.h"
@@ -14,11 +16,13 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/notify.h"
+#include "proxy/ruleset.h"
 #include "proxy/worker.h"
 
 /* What the other threads have answered to, for the service manager's watchdog. */
 struct pulse {
-    bool complete;           /* every worker was asked, or owes an answer */
+    uint64_t due;  /* when to look for answers, in milliseconds; 0: nobody was asked yet */
+    bool complete; /* every worker was asked, or owes an answer */
     unsigned acceptor_wakes; /* what the acceptor had counted when it was last asked */
 };
 
@@ -26,7 +30,8 @@ struct pulse {
  */
 struct server {
     const struct config *config;
-    struct filter_policy *policy;
+    struct ruleset *rules;           /* in force */
+    enum tls_kernel_mode kernel_tls; /* settled at the start, for every set */
     struct listener_set listeners;
     struct shared shared;
     struct worker *workers;
@@ -60,54 +65,36 @@ static unsigned affordable_connections(const struct config *config) {
     return (unsigned)affordable;
 }
 
-/* Signals are taken by sigtimedwait in the main thread; threads inherit the mask. */
+/* Signals are taken by sigtimedwait in the main thread; threads inherit the mask. `signals` are
+ * those that end the proxy. */
 static void block_signals(sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    sigset_t blocked = *signals;
+    sigaddset(&blocked, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     /* splice to a closed socket raises SIGPIPE and has no flag against it. */
     sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGHUP, &ignore, NULL);
 }
 
 /* Settles once for all sessions whether the kernel gets them, and says so. */
 static int settle_kernel_tls(struct server *server, struct error *error) {
-    struct tls_context *contexts[] = {server->shared.server_tls, server->shared.client_tls};
     enum tls_kernel_mode mode = (enum tls_kernel_mode)server->config->kernel_tls;
     char text[256];
-    if (mode == TLS_KERNEL_OFF || (contexts[0] == NULL && contexts[1] == NULL))
+    server->kernel_tls = TLS_KERNEL_OFF;
+    if (mode == TLS_KERNEL_OFF ||
+        (server->rules->server_tls == NULL && server->rules->client_tls == NULL))
         return 0;
     bool available = tls_kernel_available(text, sizeof text);
     if (!available && mode == TLS_KERNEL_REQUIRE)
         return error_set(error, "--ktls require: %s", text);
     log_message(LOG_INFO, "ktls", "%s%s", available ? "" : "TLS stays in user space: ", text);
-    for (size_t i = 0; available && i < sizeof contexts / sizeof contexts[0]; i++)
-        if (contexts[i] != NULL)
-            tls_context_set_kernel(contexts[i], mode);
+    if (available)
+        server->kernel_tls = mode;
+    ruleset_set_kernel_tls(server->rules, server->kernel_tls);
     return 0;
-}
-
-static int open_tls(struct server *server, struct error *error) {
-    const struct config *config = server->config;
-    struct tls_error reason;
-    bool serves_tls = false;
-    for (size_t i = 0; i < config->listener_count; i++)
-        serves_tls |= config->listeners[i].tls;
-    if (serves_tls) {
-        server->shared.server_tls = tls_server_context(&config->server_tls, &reason);
-        if (server->shared.server_tls == NULL)
-            return error_set(error, "%s", reason.text);
-    }
-    if (config->upstream_tls) {
-        const char *name =
-            config->upstream_name != NULL ? config->upstream_name : config->upstream.host;
-        server->shared.client_tls = tls_client_context(&config->upstream_files, name, &reason);
-        if (server->shared.client_tls == NULL)
-            return error_set(error, "%s", reason.text);
-    }
-    return settle_kernel_tls(server, error);
 }
 
 static int start_threads(struct server *server, struct error *error) {
@@ -120,7 +107,7 @@ static int start_threads(struct server *server, struct error *error) {
     if (server->workers == NULL)
         return error_set(error, "out of memory");
     for (; server->worker_count < config->workers; server->worker_count++)
-        if (worker_start(&server->workers[server->worker_count], &server->shared,
+        if (worker_start(&server->workers[server->worker_count], &server->shared, server->rules,
                          (unsigned)server->worker_count) < 0)
             return error_set(error, "cannot start a worker: %s", strerror(errno));
     if (acceptor_start(&server->acceptor, &server->shared, server->workers, server->worker_count,
@@ -132,13 +119,12 @@ static int start_threads(struct server *server, struct error *error) {
 
 static int start(struct server *server, struct error *error) {
     const struct config *config = server->config;
-    char reason[256];
     server->shared.max_connections = affordable_connections(config);
-    server->policy = filter_policy_new(&config->filter, reason, sizeof reason);
-    if (server->policy == NULL)
-        return error_set(error, "%s", reason);
-    server->shared.policy = server->policy;
-    if (open_tls(server, error) < 0 || listener_open(config, &server->listeners, error) < 0)
+    server->rules = ruleset_new(config, error);
+    if (server->rules == NULL)
+        return -1;
+    if (settle_kernel_tls(server, error) < 0 ||
+        listener_open(config, &server->listeners, error) < 0)
         return -1;
     server->shared.accept_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->shared.accept_wake < 0)
@@ -149,12 +135,16 @@ static int start(struct server *server, struct error *error) {
     return start_threads(server, error);
 }
 
+static void order_worker(struct worker *worker, const struct handoff *order) {
+    const struct timespec pause = {.tv_nsec = 1000000};
+    while (worker_handoff(worker, order) < 0)
+        nanosleep(&pause, NULL); /* its pipe is full of sockets: it is about to empty it */
+}
+
 static void order_workers(struct server *server, enum handoff_kind kind) {
     const struct handoff order = {.kind = kind, .fd = -1};
-    const struct timespec pause = {.tv_nsec = 1000000};
     for (size_t i = 0; i < server->worker_count; i++)
-        while (worker_handoff(&server->workers[i], &order) < 0)
-            nanosleep(&pause, NULL); /* its pipe is full of sockets: it is about to empty it */
+        order_worker(&server->workers[i], &order);
 }
 
 static void tell(const struct server *server, const char *state) {
@@ -206,24 +196,99 @@ static bool all_answered(const struct server *server) {
            atomic_load(&server->acceptor.wakes) != server->pulse.acceptor_wakes;
 }
 
-/* Waits for a signal; meanwhile, if the service manager keeps a watchdog, tells it that we are
- * alive as long as every thread is. Four times in the watchdog's time, so that an answer may be
- * late. */
+/* Tells the service manager that we are alive if every thread has answered since they were last
+ * asked, and asks anew. Four times in the watchdog's time, so that an answer may be late. */
+static void take_pulse(struct server *server, uint64_t now) {
+    if (server->pulse.due > 0 && all_answered(server))
+        tell(server, "WATCHDOG=1");
+    ask(server);
+    server->pulse.due = now + server->notify.watchdog / 4;
+}
+
+/* Waits for one of the signals; meanwhile keeps the service manager's watchdog, if there is one,
+ * which signals do not put off however fast they come. */
 static int wait_for_signal(struct server *server, const sigset_t *signals) {
-    uint64_t watchdog = server->notify.watchdog;
-    const struct timespec tick = {.tv_sec = (time_t)(watchdog / 4 / 1000),
-                                  .tv_nsec = (long)(watchdog / 4 % 1000) * 1000000};
-    int signal;
-    if (watchdog > 0)
-        ask(server);
-    while ((signal = watchdog > 0 ? sigtimedwait(signals, NULL, &tick)
-                                  : sigwaitinfo(signals, NULL)) < 0) {
-        if (errno != EAGAIN)
-            continue; /* EINTR: as if stopped and continued */
-        if (all_answered(server))
-            tell(server, "WATCHDOG=1");
-        ask(server);
+    bool watched = server->notify.watchdog > 0;
+    int signal = -1;
+    while (signal < 0) { /* EINTR: as if stopped and continued */
+        uint64_t now = deadline_now();
+        if (watched && now >= server->pulse.due)
+            take_pulse(server, now);
+        uint64_t left = watched ? server->pulse.due - now : 0;
+        const struct timespec tick = {.tv_sec = (time_t)(left / 1000),
+                                      .tv_nsec = (long)(left % 1000) * 1000000};
+        signal = watched ? sigtimedwait(signals, NULL, &tick) : sigwaitinfo(signals, NULL);
     }
+    return signal;
+}
+
+/* A lease for every worker, so that there are all of them or none. NULL when memory is out. */
+static struct lease **make_leases(const struct server *server, struct ruleset *set) {
+    struct lease **leases = calloc(server->worker_count, sizeof(struct lease *));
+    for (size_t i = 0; leases != NULL && i < server->worker_count; i++) {
+        leases[i] = lease_new(set);
+        if (leases[i] != NULL)
+            continue;
+        while (i > 0)
+            lease_end(leases[--i]);
+        free(leases);
+        return NULL;
+    }
+    return leases;
+}
+
+/* Puts a set in force, whose reference it takes over. 0, or -1 with `error`, the old one in force.
+ */
+static int put_in_force(struct server *server, struct ruleset *set, struct error *error) {
+    const struct ruleset *old = server->rules;
+    if ((set->server_tls == NULL) != (old->server_tls == NULL) ||
+        (set->client_tls == NULL) != (old->client_tls == NULL)) {
+        ruleset_release(set);
+        return error_set(error, "whether there is TLS cannot change without a restart");
+    }
+    ruleset_set_kernel_tls(set, server->kernel_tls);
+    struct lease **leases = make_leases(server, set);
+    if (leases == NULL) {
+        ruleset_release(set);
+        return error_set(error, "out of memory");
+    }
+    for (size_t i = 0; i < server->worker_count; i++) {
+        const struct handoff order = {.kind = HANDOFF_RELOAD, .fd = -1, .lease = leases[i]};
+        order_worker(&server->workers[i], &order);
+    }
+    free(leases);
+    ruleset_release(server->rules);
+    server->rules = set;
+    return 0;
+}
+
+/* Reads everything anew. The manager is told of the beginning and the end (sd_notify(3)), and in
+ * its status line of a failure, for which a reload has no other way. */
+static void reload(struct server *server, const struct server_source *source) {
+    struct error error = {""};
+    struct timespec now = {0};
+    char state[80];
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                   (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    tell(server, state);
+    struct ruleset *set = source->load(source->context, &error);
+    bool failed = set == NULL || put_in_force(server, set, &error) < 0;
+    if (failed)
+        log_message(LOG_ERROR, "reload", "nothing was changed: %s", error.text);
+    else
+        log_message(LOG_INFO, "reload",
+                    "policy and certificates were read again and count for what is new");
+    tell(server, failed ? "READY=1\nSTATUS=The last reload failed and changed nothing: see the log"
+                        : "READY=1\nSTATUS=");
+}
+
+static int serve(struct server *server, const sigset_t *end, const struct server_source *source) {
+    sigset_t signals = *end;
+    int signal;
+    sigaddset(&signals, SIGHUP);
+    while ((signal = wait_for_signal(server, &signals)) == SIGHUP)
+        reload(server, source);
     return signal;
 }
 
@@ -240,9 +305,7 @@ static void stop(struct server *server) {
     notify_close(&server->notify);
     if (server->shared.accept_wake >= 0)
         close(server->shared.accept_wake);
-    tls_context_free(server->shared.server_tls);
-    tls_context_free(server->shared.client_tls);
-    filter_policy_free(server->policy);
+    ruleset_release(server->rules);
 }
 
 static void announce(const struct server *server) {
@@ -266,7 +329,8 @@ static void announce(const struct server *server) {
     log_end(&record);
 }
 
-int server_run(const struct config *config, struct error *error) {
+int server_run(const struct config *config, const struct server_source *source,
+               struct error *error) {
     struct server server = {
         .config = config, .shared = {.config = config, .accept_wake = -1}, .notify = {.fd = -1}};
     sigset_t signals;
@@ -278,7 +342,7 @@ int server_run(const struct config *config, struct error *error) {
     }
     announce(&server);
     tell(&server, "READY=1");
-    int signal = wait_for_signal(&server, &signals);
+    int signal = serve(&server, &signals, source);
     tell(&server, "STOPPING=1");
     log_message(LOG_INFO, "stopping", "%s received: draining %u connections",
                 signal == SIGINT ? "SIGINT" : "SIGTERM", atomic_load(&server.shared.connections));

@@ -41,6 +41,7 @@ struct upstream *upstream_take(struct upstream_pool *pool, struct conn *owner, b
             return NULL;
         }
         upstream->address_count = engine_addresses(pool->engine, upstream->addresses);
+        upstream->lease = lease_use(pool->lease);
     }
     upstream->owner = owner;
     return upstream;
@@ -68,8 +69,7 @@ static enum upstream_status connect_fault(int error) {
     return UPSTREAM_FAILED;
 }
 
-static enum upstream_status finish_connecting(struct upstream_pool *pool,
-                                              struct upstream *upstream) {
+static enum upstream_status finish_connecting(struct upstream *upstream) {
     int error = 0;
     socklen_t len = sizeof error;
     if (!upstream->stream.writable)
@@ -80,11 +80,12 @@ static enum upstream_status finish_connecting(struct upstream_pool *pool,
         return connect_fault(error);
     upstream->stream.hung_up = false;
     upstream->phase = UPSTREAM_HANDSHAKE;
-    if (pool->tls == NULL)
+    struct lease *lease = upstream->lease;
+    if (lease->set->client_tls == NULL)
         return UPSTREAM_OK;
     struct tls_error reason;
     upstream->stream.tls =
-        tls_session_new(pool->tls, upstream->stream.fd, &pool->resumption, &reason);
+        tls_session_new(lease->set->client_tls, upstream->stream.fd, &lease->resumption, &reason);
     if (upstream->stream.tls != NULL)
         return UPSTREAM_OK;
     snprintf(fault, sizeof fault, "%s", reason.text);
@@ -102,7 +103,7 @@ static enum upstream_status connect_step(struct upstream_pool *pool, struct upst
             return UPSTREAM_RETRY;
         return connect_fault(errno);
     case UPSTREAM_CONNECTING:
-        return finish_connecting(pool, upstream);
+        return finish_connecting(upstream);
     case UPSTREAM_HANDSHAKE:
         switch (stream_handshake(&upstream->stream)) {
         case STREAM_OK:
@@ -154,6 +155,8 @@ void upstream_drop(struct upstream_pool *pool, struct upstream *upstream) {
     if (upstream->stream.why != NULL)
         log_message(LOG_WARNING, "engine", "%s", upstream->stream.why);
     stream_close(&upstream->stream, true);
+    lease_end(upstream->lease);
+    upstream->lease = NULL;
     buffer_release(&upstream->in, &pool->pools->buffers);
     free(upstream->addresses);
     upstream->addresses = NULL;
@@ -164,8 +167,8 @@ void upstream_drop(struct upstream_pool *pool, struct upstream *upstream) {
 }
 
 void upstream_give(struct upstream_pool *pool, struct upstream *upstream) {
-    if (pool->idle_count >= POOL_MAX_IDLE || buffer_len(&upstream->in) > 0 ||
-        upstream->stream.read_ended || upstream->stream.hung_up) {
+    if (upstream->lease != pool->lease || pool->idle_count >= POOL_MAX_IDLE ||
+        buffer_len(&upstream->in) > 0 || upstream->stream.read_ended || upstream->stream.hung_up) {
         upstream_drop(pool, upstream);
         return;
     }
@@ -196,5 +199,10 @@ void upstream_pool_clear(struct upstream_pool *pool) {
         unlink_idle(pool, upstream);
         upstream_drop(pool, upstream);
     }
-    tls_resumption_clear(&pool->resumption);
+}
+
+void upstream_pool_renew(struct upstream_pool *pool, struct lease *lease) {
+    upstream_pool_clear(pool);
+    lease_end(pool->lease);
+    pool->lease = lease;
 }

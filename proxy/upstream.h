@@ -8,6 +8,7 @@
 #include "proxy/config.h"
 #include "proxy/engine.h"
 #include "proxy/relay.h"
+#include "proxy/ruleset.h"
 #include "proxy/stream.h"
 #include "proxy/watch.h"
 
@@ -18,8 +19,9 @@ enum upstream_phase { UPSTREAM_NEW, UPSTREAM_CONNECTING, UPSTREAM_HANDSHAKE, UPS
 struct upstream {
     struct watch watch;
     struct stream stream;
-    struct buffer in;   /* read of the engine and not yet forwarded */
-    struct conn *owner; /* whose exchange it serves; NULL while it is kept idle */
+    struct buffer in;    /* read of the engine and not yet forwarded */
+    struct lease *lease; /* what it was made under; NULL once it is dropped */
+    struct conn *owner;  /* whose exchange it serves; NULL while it is kept idle */
     enum upstream_phase phase;
     bool reused; /* it has served before: it may have gone stale unnoticed */
     struct upstream *prev, *next;
@@ -30,8 +32,7 @@ struct upstream {
 struct upstream_pool {
     const struct config *config;
     struct engine *engine;
-    struct tls_context *tls; /* NULL: plain */
-    struct tls_resumption resumption;
+    struct lease *lease; /* what is in force; a use of its own */
     struct relay_pools *pools;
     int epoll;
     struct watch **graveyard; /* where closed ones wait for the end of the batch */
@@ -56,7 +57,8 @@ enum { UPSTREAM_RETRY_MS = 20 };
 enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstream *upstream,
                                       const char **why);
 
-/* After a cleanly ended exchange: keeps it for the next request, or drops it. */
+/* After a cleanly ended exchange: keeps it for the next request, or drops it, as it does with what
+ * was made under an older lease: it has not shown the certificates that count now. */
 void upstream_give(struct upstream_pool *pool, struct upstream *upstream);
 
 /* Ends it. */
@@ -64,6 +66,10 @@ void upstream_drop(struct upstream_pool *pool, struct upstream *upstream);
 
 /* An event on an idle one: anything but a TLS session ticket ends it. */
 void upstream_idle_event(struct upstream_pool *pool, struct upstream *upstream);
+
+/* Takes over the caller's use of `lease` for all connections from now on and drops the idle ones;
+ * those at work go on. */
+void upstream_pool_renew(struct upstream_pool *pool, struct lease *lease);
 
 /* Drops all idle ones. */
 void upstream_pool_clear(struct upstream_pool *pool);

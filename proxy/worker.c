@@ -74,6 +74,11 @@ static void take_orders(struct worker *worker) {
             if (conn_open(worker, order.fd, order.listener, order.peer) < 0)
                 log_message(LOG_ERROR, "accept", "a connection was dropped: out of memory");
             break;
+        case HANDOFF_RELOAD:
+            upstream_pool_renew(&worker->upstreams, lease_use(order.lease));
+            lease_end(worker->lease);
+            worker->lease = order.lease;
+            break;
         case HANDOFF_DRAIN:
             worker->draining = true;
             for (struct conn *conn = worker->conns; conn != NULL; conn = conn->next)
@@ -200,6 +205,8 @@ static void set_durations(struct worker *worker, const struct config *config) {
 }
 
 static void release(struct worker *worker) {
+    lease_end(worker->upstreams.lease);
+    lease_end(worker->lease);
     buffer_pool_clear(&worker->pools.buffers);
     pipe_pool_clear(&worker->pools.pipes);
     if (worker->epoll >= 0)
@@ -210,7 +217,8 @@ static void release(struct worker *worker) {
         close(worker->handoff_write);
 }
 
-int worker_start(struct worker *worker, struct shared *shared, unsigned index) {
+int worker_start(struct worker *worker, struct shared *shared, struct ruleset *set,
+                 unsigned index) {
     *worker = (struct worker){
         .watch = {.kind = WATCH_HANDOFF},
         .shared = shared,
@@ -219,9 +227,10 @@ int worker_start(struct worker *worker, struct shared *shared, unsigned index) {
         .handoff_write = -1,
     };
     worker->ready_end = &worker->ready;
+    worker->lease = lease_new(set);
     worker->epoll = epoll_create1(EPOLL_CLOEXEC);
     int ends[2];
-    if (worker->epoll < 0 || pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
+    if (worker->lease == NULL || worker->epoll < 0 || pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
         release(worker);
         return -1;
     }
@@ -230,7 +239,7 @@ int worker_start(struct worker *worker, struct shared *shared, unsigned index) {
     worker->upstreams = (struct upstream_pool){
         .config = shared->config,
         .engine = shared->engine,
-        .tls = shared->client_tls,
+        .lease = lease_use(worker->lease),
         .pools = &worker->pools,
         .epoll = worker->epoll,
         .graveyard = &worker->graveyard,

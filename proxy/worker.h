@@ -8,20 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "filter/filter.h"
 #include "proxy/config.h"
 #include "proxy/conn.h"
 #include "proxy/deadline.h"
 #include "proxy/relay.h"
+#include "proxy/ruleset.h"
 #include "proxy/upstream.h"
-#include "tls/tls.h"
 
 /* What the threads share. Unchanging but for the atomics. */
 struct shared {
     const struct config *config;
-    const struct filter_policy *policy;
-    struct tls_context *server_tls; /* NULL when no listener has TLS */
-    struct tls_context *client_tls; /* NULL when the engine's hop is plain */
     struct engine *engine;
     unsigned max_connections;     /* as configured, or what the descriptors suffice for */
     _Atomic unsigned connections; /* open client connections */
@@ -37,7 +33,8 @@ struct worker {
     int epoll;
     int handoff_read;
     int handoff_write;
-    uint64_t now; /* milliseconds, at the start of this turn */
+    struct lease *lease; /* what is in force for new connections and requests */
+    uint64_t now;        /* milliseconds, at the start of this turn */
     struct relay_pools pools;
     struct upstream_pool upstreams;
     struct deadline_queue deadlines;
@@ -56,17 +53,18 @@ struct worker {
 };
 
 /* Orders that come through the handoff pipe; each is one atomic write (pipe(7): PIPE_BUF). */
-enum handoff_kind { HANDOFF_SOCKET, HANDOFF_DRAIN, HANDOFF_STOP, HANDOFF_PING };
+enum handoff_kind { HANDOFF_SOCKET, HANDOFF_RELOAD, HANDOFF_DRAIN, HANDOFF_STOP, HANDOFF_PING };
 
 struct handoff {
     enum handoff_kind kind;
-    int fd;
+    int fd; /* SOCKET, with the next two */
     const struct config_listener *listener;
     char peer[64];
+    struct lease *lease; /* RELOAD: from then on the worker's */
 };
 
-/* Makes one and starts its thread. 0, or -1 with errno. */
-int worker_start(struct worker *worker, struct shared *shared, unsigned index);
+/* Makes one and starts its thread, under a lease of its own on `set`. 0, or -1 with errno. */
+int worker_start(struct worker *worker, struct shared *shared, struct ruleset *set, unsigned index);
 
 /* Any thread: hands it an order. 0, or -1 when its pipe is full. */
 int worker_handoff(struct worker *worker, const struct handoff *handoff);

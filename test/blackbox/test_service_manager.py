@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from client import Client
-from proxy_process import Proxy, binary, clean_environment, free_port
+from proxy_process import REPOSITORY, Proxy, binary, clean_environment, free_port
 from recorder import Recorder, answer_ok, wait_until
 
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
@@ -114,6 +114,58 @@ def test_no_watchdog_unless_it_is_ours(tmp_path, engine, manager):
         manager.settimeout(0.5)
         with pytest.raises(TimeoutError):
             manager.recv(100)
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.threads
+def test_a_reload_has_a_beginning_and_an_end(tmp_path, engine, manager):
+    """As sd_notify(3) wants it, with the time of the beginning; a failure shows in the status."""
+    key = tmp_path / "key.pem"
+    subprocess.run([REPOSITORY / "tools/test-certs", tmp_path / "certs"], check=True,
+                   stdout=subprocess.DEVNULL)
+    files = tmp_path / "certs/proxy"
+    shutil.copy2(files / "key.pem", key)
+    proxy = Proxy([f"tcp://127.0.0.1:{free_port()}"], engine.url,
+                  ["--tls-cert", files / "cert.pem", "--tls-key", key,
+                   "--tls-client-ca", files / "ca.pem"], tmp_path / "log",
+                  {"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    try:
+        assert manager.recv(200) == b"READY=1"
+        for good in (True, False, True):
+            if good:
+                shutil.copy2(files / "key.pem", key)
+            else:
+                key.write_text("nothing")
+            before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            os.kill(proxy.pid, signal.SIGHUP)
+            begin, stamp = manager.recv(200).decode().split("\n")
+            assert begin == "RELOADING=1"
+            name, _, value = stamp.partition("=")
+            assert name == "MONOTONIC_USEC"
+            assert before <= int(value) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            ready, status = manager.recv(200).decode().split("\n")
+            assert ready == "READY=1"
+            assert status == "STATUS=" if good else status.startswith("STATUS=The last reload failed")
+    finally:
+        proxy.stop()
+
+
+def test_reloads_do_not_put_off_the_watchdog(tmp_path, engine, manager):
+    """A reload may come more often than the watchdog is fed."""
+    proxy = start(tmp_path, engine, WATCHDOG_USEC="400000")
+    try:
+        assert manager.recv(200) == b"READY=1"
+        fed = 0
+        end = time.monotonic() + 20
+        while fed < 3:
+            assert time.monotonic() < end, "the watchdog was not fed"
+            os.kill(proxy.pid, signal.SIGHUP)
+            for _ in range(2):
+                message = manager.recv(200)
+                while message == b"WATCHDOG=1":
+                    fed += 1
+                    message = manager.recv(200)
     finally:
         proxy.stop()
 

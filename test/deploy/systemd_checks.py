@@ -85,6 +85,10 @@ def run(kind, certificates):
     seen["process"] = process(pid)
     first = seen["started"]["WatchdogTimestampMonotonic"]
     seen["watchdog_fed"] = until(lambda: show()["WatchdogTimestampMonotonic"] not in ("0", first))
+    seen["reload"] = systemctl("reload", SERVICE)
+    seen["reload_logged"] = until(lambda: "event=reload" in Path("/run/out/proxy").read_text())
+    seen["reloaded"] = until(lambda: show()["ActiveState"] == "active") and show()
+    seen["ping_after_reload"] = ping(kind, certificates)
     # A proxy that hangs is killed and comes back; a client that connects meanwhile is served.
     os.kill(pid, signal.SIGSTOP)
     seen["restarted"] = until(lambda: show()["NRestarts"] == "1" and

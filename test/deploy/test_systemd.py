@@ -139,6 +139,15 @@ def test_the_process_has_no_rights(seen):
     assert process["Seccomp"] == ["2"]
 
 
+def test_it_reloads_and_goes_on(seen):
+    assert seen["reload"] == "", seen["words"]
+    assert seen["reload_logged"], seen["words"]
+    assert seen["reloaded"]["ActiveState"] == "active", seen["words"]
+    assert seen["reloaded"]["MainPID"] == seen["started"]["MainPID"]
+    assert seen["ping_after_reload"] == "HTTP/1.1 200 OK", seen["words"]
+    assert "level=info event=reload" in seen["words"], seen["words"]
+
+
 def test_the_watchdog_is_fed_and_ends_a_proxy_that_hangs(seen):
     assert seen["watchdog_fed"], seen["words"]
     assert seen["restarted"], seen["words"]

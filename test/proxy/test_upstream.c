@@ -22,6 +22,7 @@ struct rig {
     int listener;
     struct config config;
     struct engine *engine;
+    struct ruleset *rules;
     struct relay_pools pools;
     struct watch *graveyard;
     struct upstream_pool pool;
@@ -42,7 +43,10 @@ static void rig_open(struct rig *rig) {
     memcpy(address.path, rig->path, strlen(rig->path) + 1);
     rig->engine = engine_open(&address, &error);
     assert_non_null(rig->engine);
+    rig->rules = ruleset_new(&rig->config, &error);
+    assert_non_null(rig->rules);
     rig->pool = (struct upstream_pool){
+        .lease = lease_new(rig->rules),
         .config = &rig->config,
         .engine = rig->engine,
         .pools = &rig->pools,
@@ -50,6 +54,7 @@ static void rig_open(struct rig *rig) {
         .graveyard = &rig->graveyard,
     };
     assert_true(rig->pool.epoll >= 0);
+    assert_non_null(rig->pool.lease);
 }
 
 /* Frees what was dropped; returns how many that were. */
@@ -71,6 +76,10 @@ static void rig_close(struct rig *rig) {
     upstream_pool_clear(&rig->pool);
     assert_int_equal(rig->pool.idle_count, 0);
     bury(rig);
+    assert_int_equal(rig->pool.lease->uses, 1);
+    lease_end(rig->pool.lease);
+    assert_int_equal(atomic_load(&rig->rules->references), 1);
+    ruleset_release(rig->rules);
     buffer_pool_clear(&rig->pools.buffers);
     pipe_pool_clear(&rig->pools.pipes);
     close(rig->pool.epoll);
@@ -264,6 +273,42 @@ static void the_number_kept_is_bounded(void **state) {
     rig_close(&rig);
 }
 
+/* A reload drops what is idle and lets what is at work finish, which is not kept then. The set of
+ * before is held until the last of them has gone. */
+static void a_new_lease_counts_for_new_connections(void **state) {
+    (void)state;
+    struct rig rig;
+    struct error error;
+    int engines[3];
+    rig_open(&rig);
+    struct upstream *idle = connect_one(&rig, true, &engines[0]);
+    struct upstream *busy = connect_one(&rig, true, &engines[1]);
+    upstream_give(&rig.pool, idle);
+    struct ruleset *old = rig.rules;
+    assert_int_equal(atomic_load(&old->references), 2);
+
+    rig.rules = ruleset_new(&rig.config, &error);
+    assert_non_null(rig.rules);
+    upstream_pool_renew(&rig.pool, lease_new(rig.rules));
+    assert_int_equal(rig.pool.idle_count, 0);
+    assert_int_equal(bury(&rig), 1);
+    assert_false(busy->watch.dead);
+    assert_ptr_equal(busy->lease->set, old);
+    assert_int_equal(atomic_load(&old->references), 2);
+
+    struct upstream *fresh = connect_one(&rig, false, &engines[2]);
+    assert_ptr_equal(fresh->lease, rig.pool.lease);
+    upstream_give(&rig.pool, busy);
+    assert_int_equal(bury(&rig), 1);
+    assert_int_equal(atomic_load(&old->references), 1);
+    ruleset_release(old);
+    upstream_give(&rig.pool, fresh);
+    assert_int_equal(rig.pool.idle_count, 1);
+    for (size_t i = 0; i < 3; i++)
+        close(engines[i]);
+    rig_close(&rig);
+}
+
 static void a_refusal_is_named(void **state) {
     (void)state;
     struct rig rig;
@@ -354,6 +399,7 @@ int main(void) {
         cmocka_unit_test(an_idle_one_that_speaks_or_ends_is_dropped),
         cmocka_unit_test(one_that_is_not_clean_is_not_kept),
         cmocka_unit_test(the_number_kept_is_bounded),
+        cmocka_unit_test(a_new_lease_counts_for_new_connections),
         cmocka_unit_test(a_refusal_is_named),
         cmocka_unit_test(all_addresses_are_tried_in_turn),
     };
