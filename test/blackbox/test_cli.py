@@ -99,7 +99,7 @@ def test_version():
     result = run("--version")
     assert result.status == OK and result.error == "", result
     lines = result.out.splitlines()
-    for line, name in zip(lines, ("dind-proxy", "wolfSSL", "cJSON", "llhttp")):
+    for line, name in zip(lines, ("dind-proxy", "wolfSSL", "cJSON", "llhttp", "nghttp2")):
         assert re.fullmatch(rf"{name} \d+\.\d+\.\d+\S*", line), result
     assert "libc" in lines[4]
     assert lines[5].startswith("kernel TLS: TLS 1.2: " if kernel_tls.available()
