@@ -19,6 +19,7 @@ static struct relay_pools *pools_of(struct conn *conn) {
 void exchange_end(struct conn *conn, bool reusable) {
     relay_release(&conn->up, pools_of(conn));
     relay_release(&conn->down, pools_of(conn));
+    grpc_end(conn);
     if (conn->upstream == NULL)
         return;
     if (reusable)
@@ -100,9 +101,11 @@ static enum progress no_answer(struct conn *conn, const char *why) {
     return reply_fault(conn, 502, "the Docker engine gave no valid answer: %s", why);
 }
 
-static enum progress open_tunnel(struct conn *conn) {
+static enum progress open_tunnel(struct conn *conn, size_t head_len) {
     if (!conn->request.up_ended)
         return no_answer(conn, "it hijacked the connection before the request's end");
+    if (conn->request.verdict.hijack == FILTER_HIJACK_GRPC)
+        return grpc_begin(conn, head_len);
     conn->up.framing = framing_until_close();
     conn->down.framing = framing_until_close();
     conn->request.up_ended = false;
@@ -134,7 +137,7 @@ static enum progress take_response_head(struct conn *conn, size_t head_len) {
     conn->down.framing = request->response.framing;
     conn->down.approved = head_len;
     if (request->response.hijack)
-        return open_tunnel(conn);
+        return open_tunnel(conn, head_len);
     /* What came with the head goes out with it. */
     struct slice rest = slice_from(buffer_slice(in), head_len);
     conn->down.approved += framing_scan(&conn->down.framing, rest.data, rest.len, NULL, NULL);

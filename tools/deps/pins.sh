@@ -35,3 +35,7 @@ declare -A PIN_MUSL_SHA256=(
     [amd64]=a3f7d47e452129bb65aae201d6c115abf4d5d3efb136b38b7c6b4fa03ec065e9
     [arm64]=384ea029e3694baac696d3993d93246f9a4b3741c493697e1ceb7256d8820748
 )
+
+# A client for the end-to-end tests; its version is upstream's up to the plus sign.
+PIN_BUILDX_VERSION=0.13.1+ds1
+PIN_BUILDX_REVISION=0.13.1+ds1-3
