@@ -28,8 +28,9 @@ cjson_build() {
 # Tree $1 of version $3, installed in $2.
 nghttp2_build() {
     local tree=$1 stage=$2 version=$3 number part
-    IFS=. read -r -a number <<<"$version"
-    number=$(printf '0x%02x%02x%02x' "${number[@]}")
+    local -a parts
+    IFS=. read -r -a parts <<<"$version"
+    number=$(printf '0x%02x%02x%02x' "${parts[@]}")
     mkdir -p "$stage/include/nghttp2" "$stage/lib"
     for part in nghttp2.h nghttp2ver.h; do
         if [[ -f $tree/lib/includes/nghttp2/$part ]]; then
