@@ -1,4 +1,4 @@
-# The three libraries, as imported targets: dind::wolfssl, dind::llhttp, dind::cjson.
+# The libraries, as imported targets: dind::wolfssl, dind::llhttp, dind::cjson, dind::nghttp2.
 #
 # They are looked for in DIND_PROXY_DEPS first (tools/build-deps fills the default place), then
 # wherever CMAKE_PREFIX_PATH and the system's own folders lead. Static libraries come first: the
@@ -45,6 +45,8 @@ endfunction()
 dind_find_dependency(WOLFSSL wolfssl/options.h wolfssl)
 dind_find_dependency(LLHTTP llhttp.h llhttp)
 dind_find_dependency(CJSON cjson/cJSON.h cjson)
+dind_find_dependency(NGHTTP2 nghttp2/nghttp2.h nghttp2)
+set_property(TARGET dind::nghttp2 PROPERTY INTERFACE_COMPILE_DEFINITIONS NGHTTP2_STATICLIB)
 
 # wolfSSL's abilities are fixed when it is built, and its packages differ: say at once what lacks.
 file(STRINGS "${WOLFSSL_INCLUDE_DIR}/wolfssl/options.h" wolfssl_defines REGEX "^#define ")

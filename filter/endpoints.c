@@ -138,9 +138,9 @@ const struct endpoint endpoints[] = {
     ROW_WITH("POST /build/prune", "build-prune", 31, WRITE, PASS, REFUSE, .reason = PRUNE),
     ROW("POST /build/cancel", "build-cancel", 39, WRITE, PASS, PASS),
     ROW_WITH("POST /session", "session", 31, HIJACK, BUILDKIT, BUILDKIT,
-             .hijack = FILTER_HIJACK_H2C),
+             .hijack = FILTER_HIJACK_H2C, .head = head_rule_session),
     ROW_WITH("POST /grpc", "grpc", 39, HIJACK, BUILDKIT, BUILDKIT,
-             .hijack = FILTER_HIJACK_H2C),
+             .hijack = FILTER_HIJACK_GRPC),
     /* Served from engine 29.2 (API 1.53) over HTTP/2 only, which this proxy does not speak. */
     ROW_WITH("POST /moby.buildkit.v1.Control/{name}", "buildkit-grpc", 53, DANGER, REFUSE, REFUSE,
              .reason = GRPC),

@@ -116,7 +116,7 @@ static bool endpoint_refused(const struct filter_policy *policy, const struct en
         return false;
     case ENDPOINT_BUILDKIT:
         *reason = head_rules_buildkit_reason;
-        return policy->buildkit != FILTER_BUILDKIT_OPAQUE;
+        return policy->buildkit == FILTER_BUILDKIT_DENY;
     case ENDPOINT_REFUSE:
         break;
     }
@@ -131,6 +131,7 @@ static bool endpoint_refused(const struct filter_policy *policy, const struct en
 
 /* Parses the query only where a rule wants it: elsewhere a malformed one changes nothing. */
 static struct head_finding judge_by_rule(const struct filter_policy *policy,
+                                         const struct filter_request *request,
                                          const struct endpoint *endpoint, struct slice name,
                                          struct slice raw_query, struct arena *arena) {
     struct query query;
@@ -144,7 +145,8 @@ static struct head_finding judge_by_rule(const struct filter_policy *policy,
     case QUERY_NO_MEMORY:
         return (struct head_finding){FILTER_BAD_REQUEST, "request.query", no_memory};
     }
-    return endpoint->head(&(struct head_context){.policy = policy, .query = &query, .name = name});
+    return endpoint->head(&(struct head_context){
+        .policy = policy, .request = request, .query = &query, .name = name});
 }
 
 static struct filter_verdict judge_endpoint_head(const struct filter_policy *policy,
@@ -156,7 +158,8 @@ static struct filter_verdict judge_endpoint_head(const struct filter_policy *pol
     if (endpoint_refused(policy, endpoint, &reason, arena))
         return verdict_for(endpoint, FILTER_DENY, NULL, reason);
     if (endpoint->head) {
-        struct head_finding finding = judge_by_rule(policy, endpoint, name, target->query, arena);
+        struct head_finding finding =
+            judge_by_rule(policy, request, endpoint, name, target->query, arena);
         if (finding.decision != FILTER_ALLOW)
             return verdict_for(endpoint, finding.decision, finding.rule, finding.reason);
     }
@@ -240,6 +243,9 @@ static struct filter_verdict judge_head(const struct filter_policy *policy,
         /* No two rows that hijack match one path. */
         if (verdict.hijack != FILTER_HIJACK_NONE)
             hijack = verdict.hijack;
+        /* Opaque means that nobody looks into it. */
+        if (hijack == FILTER_HIJACK_GRPC && policy->buildkit == FILTER_BUILDKIT_OPAQUE)
+            hijack = FILTER_HIJACK_H2C;
         if (!listed || severity(verdict.decision) > severity(worst.decision))
             worst = verdict;
         listed = true;

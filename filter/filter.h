@@ -28,11 +28,22 @@ struct filter_request {
 };
 
 enum filter_preset { FILTER_BLOCKLIST, FILTER_ALLOWLIST };
-enum filter_buildkit { FILTER_BUILDKIT_DENY, FILTER_BUILDKIT_OPAQUE };
+enum filter_buildkit {
+    FILTER_BUILDKIT_DENY,
+    FILTER_BUILDKIT_OPAQUE,  /* tunnels that nobody looks into */
+    FILTER_BUILDKIT_INSPECT, /* the calls in /grpc are judged (filter/grpc.h) */
+};
+/* What a build session may not offer the engine; bits of filter_settings.session_deny. */
+enum filter_session {
+    FILTER_SESSION_SECRETS = 1,
+    FILTER_SESSION_SSH = 2,
+    FILTER_SESSION_AUTH = 4,
+};
 
 struct filter_settings {
     enum filter_preset preset;
     enum filter_buildkit buildkit;
+    unsigned session_deny;    /* of enum filter_session; 0 denies nothing */
     bool allow_unknown;       /* --allow-unknown-endpoints: unlisted mutating endpoints pass */
     unsigned api_floor_minor; /* lowest accepted API version 1.N; 0 means the default, 24 */
     /* --allow-bind values: "/dir" opens that folder itself, "/dir/" followed by two stars it and
@@ -63,6 +74,7 @@ enum filter_hijack {
     FILTER_HIJACK_RAW,       /* 101 with Upgrade: tcp, or 200 with a raw stream type */
     FILTER_HIJACK_WEBSOCKET, /* 101 with Upgrade: websocket */
     FILTER_HIJACK_H2C,       /* 101 with Upgrade: h2c */
+    FILTER_HIJACK_GRPC,      /* the same, and the gRPC calls in it are to be judged */
 };
 
 struct filter_verdict {

@@ -1,10 +1,11 @@
 #include "filter/head_rules.h"
 
 #include "filter/policy.h"
+#include "filter/session_rules.h"
 
-const char head_rules_buildkit_reason[] =
-    "BuildKit is switched off here, because what it does cannot be inspected; build with "
-    "DOCKER_BUILDKIT=0 (the classic builder), or start the proxy with --buildkit opaque";
+const char head_rules_buildkit_reason[] = "BuildKit is switched off here; build with "
+                                          "DOCKER_BUILDKIT=0 (the classic builder), or start the "
+                                          "proxy with --buildkit inspect";
 
 /* One judged query parameter. Parameters that no table names pass. */
 struct parameter_rule {
@@ -34,7 +35,7 @@ static bool allows_body_only(const struct filter_policy *policy, struct slice va
 }
 
 static bool has_buildkit(const struct filter_policy *policy) {
-    return policy->buildkit == FILTER_BUILDKIT_OPAQUE;
+    return policy->buildkit != FILTER_BUILDKIT_DENY;
 }
 
 static bool allows_with_buildkit(const struct filter_policy *policy, struct slice value) {
@@ -159,4 +160,12 @@ struct head_finding head_rule_network_connect(const struct head_context *context
                                      "a container may not join the host's network; connect it to a "
                                      "network of its own (docker network create)"};
     return allow();
+}
+
+struct head_finding head_rule_session(const struct head_context *context) {
+    struct body_finding finding = session_rules_judge(context->policy, context->request->headers,
+                                                      context->request->header_count);
+    if (finding.decision == FILTER_ALLOW)
+        return allow();
+    return (struct head_finding){finding.decision, finding.rule, finding.reason};
 }

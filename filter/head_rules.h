@@ -9,6 +9,7 @@
 
 struct head_context {
     const struct filter_policy *policy;
+    const struct filter_request *request;
     const struct query *query;
     struct slice name; /* what the route's {name} matched, decoded; empty if it has none */
 };
@@ -31,6 +32,9 @@ head_rule head_rule_image_create;
 head_rule head_rule_container_start;
 /* POST /networks/{name}/connect: not the network "host". */
 head_rule head_rule_network_connect;
+
+/* POST /session: what the client offers the engine. */
+head_rule head_rule_session;
 
 /* Why a request that needs BuildKit is refused, with what to do. */
 extern const char head_rules_buildkit_reason[];

@@ -17,7 +17,8 @@ static bool settings_make_sense(const struct filter_settings *settings, char *er
         return false;
     }
     if (settings->buildkit != FILTER_BUILDKIT_DENY &&
-        settings->buildkit != FILTER_BUILDKIT_OPAQUE) {
+        settings->buildkit != FILTER_BUILDKIT_OPAQUE &&
+        settings->buildkit != FILTER_BUILDKIT_INSPECT) {
         snprintf(error, size, "unknown BuildKit setting %d", (int)settings->buildkit);
         return false;
     }
@@ -45,6 +46,7 @@ struct filter_policy *filter_policy_new(const struct filter_settings *settings, 
     }
     policy->preset = settings->preset;
     policy->buildkit = settings->buildkit;
+    policy->session_deny = settings->session_deny;
     policy->allow_unknown = settings->allow_unknown;
     policy->api_floor_minor =
         settings->api_floor_minor ? settings->api_floor_minor : LOWEST_API_MINOR;

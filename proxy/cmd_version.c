@@ -1,5 +1,6 @@
 #include <cjson/cJSON.h>
 #include <llhttp.h>
+#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 
 #include "proxy/command.h"
@@ -14,6 +15,7 @@ int command_version(void) {
     printf("wolfSSL %s\n", tls_library_version());
     printf("cJSON %s\n", cJSON_Version());
     printf("llhttp %d.%d.%d\n", LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH);
+    printf("nghttp2 %s\n", nghttp2_version(0)->version_str);
 #ifdef __GLIBC__
     printf("glibc %s\n", gnu_get_libc_version());
 #else

@@ -12,12 +12,11 @@
 enum {
     LINGER_BYTES =
         32 * 1024 * 1024, /* how much of a refused body is read to let the answer through */
-    JUDGED_BUDGET = 64 * 1024 * 1024, /* a worker's, for bodies to be judged */
-    HANDSHAKE_SHARE = 4,              /* one in so many connections may be in its TLS handshake */
-    MIN_HANDSHAKES = 4,               /* of a worker, however few connections there may be */
-    LINGER_TURN = 64,                 /* reads a turn */
-    TURN_STEPS = 64,   /* steps of the state machine a turn: some ten small requests */
-    MAX_REFUSALS = 64, /* in a row; then the connection closes, as no client means to go on so */
+    HANDSHAKE_SHARE = 4,  /* one in so many connections may be in its TLS handshake */
+    MIN_HANDSHAKES = 4,   /* of a worker, however few connections there may be */
+    LINGER_TURN = 64,     /* reads a turn */
+    TURN_STEPS = 64,      /* steps of the state machine a turn: some ten small requests */
+    MAX_REFUSALS = 64,    /* in a row; then the connection closes, as no client means to go on so */
 };
 
 static void set_deadline(struct conn *conn, enum deadline_class class) {
@@ -31,7 +30,7 @@ static void set_deadline(struct conn *conn, enum deadline_class class) {
 static bool charge_body(struct conn *conn) {
     conn->worker->judged_bytes += conn->in.capacity - conn->charged;
     conn->charged = conn->in.capacity;
-    return conn->charged <= BUFFER_SIZE || conn->worker->judged_bytes <= JUDGED_BUDGET;
+    return conn->charged <= BUFFER_SIZE || conn->worker->judged_bytes <= WORKER_JUDGED_BUDGET;
 }
 
 static void refund_body(struct conn *conn) {
@@ -285,7 +284,8 @@ enum progress conn_fail(struct conn *conn, const char *outcome) {
     /* An answer that is cut must not look ended: a reset says so even where only the close would
      * have told the end. One that is complete may still be on its way, and must not be reset. */
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    bool cut = conn->state == CONN_EXCHANGE || conn->state == CONN_TUNNEL;
+    bool cut =
+        conn->state == CONN_EXCHANGE || conn->state == CONN_TUNNEL || conn->state == CONN_GRPC;
     if (conn->client.is_tcp && cut)
         (void)setsockopt(conn->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     access_log_request(conn);
@@ -338,6 +338,7 @@ static const struct {
                       "the Docker engine did not accept the connection in time"},
     [CONN_EXCHANGE] = {exchange_run, 0, NULL}, /* no deadline is ever armed */
     [CONN_TUNNEL] = {exchange_tunnel, 0, NULL},
+    [CONN_GRPC] = {grpc_run, 0, NULL}, /* its deadline ends a call, not the connection */
     [CONN_REPLY] = {reply_run, 0, "the client does not read its answer"},
     [CONN_LINGER] = {run_linger, 0, NULL},
 };
@@ -355,6 +356,11 @@ void conn_run(struct conn *conn) {
 }
 
 void conn_expired(struct conn *conn) {
+    if (conn->state == CONN_GRPC) {
+        grpc_expired(conn);
+        conn_run(conn);
+        return;
+    }
     /* A slow reader is still on the last bytes of its stream. */
     if (conn->state == CONN_LINGER && stream_unsent(&conn->client) > 0) {
         set_deadline(conn, DEADLINE_LINGER);

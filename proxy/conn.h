@@ -23,6 +23,7 @@
 #include "proxy/watch.h"
 
 struct worker;
+struct h2_inspect;
 
 enum conn_state {
     CONN_HANDSHAKE, /* the client's TLS handshake */
@@ -31,6 +32,7 @@ enum conn_state {
     CONN_CONNECT,   /* an engine connection is coming up */
     CONN_EXCHANGE,  /* request going up, response coming down */
     CONN_TUNNEL,    /* the engine hijacked the connection */
+    CONN_GRPC,      /* the same, and the calls in it are judged */
     CONN_REPLY,     /* writing an answer of our own */
     CONN_LINGER,    /* all is said: letting the client close, so that it can read it */
     CONN_CLOSED,
@@ -88,6 +90,8 @@ struct conn {
     struct relay up;
     struct relay down;
 
+    struct h2_inspect *grpc; /* CONN_GRPC: owned */
+
     struct slice reply; /* what is left of our own answer; in the arena or static */
     enum conn_state after_reply;
     bool in_handshake; /* and counted as such by the worker */
@@ -127,6 +131,13 @@ enum progress exchange_begin(struct conn *conn, size_t body, struct framing fram
 enum progress exchange_connect(struct conn *conn);
 enum progress exchange_run(struct conn *conn);
 enum progress exchange_tunnel(struct conn *conn);
+/* grpc_tunnel.c: the engine has opened /grpc; its answer's head is the first `head_len` bytes in
+ * the buffer. */
+enum progress grpc_begin(struct conn *conn, size_t head_len);
+enum progress grpc_run(struct conn *conn);
+/* Refuses calls whose message has been awaited for long. */
+void grpc_expired(struct conn *conn);
+void grpc_end(struct conn *conn);
 /* Lets go of the engine's connection, keeping it for others where `reusable`. */
 void exchange_end(struct conn *conn, bool reusable);
 

@@ -19,6 +19,7 @@ static struct relay_pools *pools_of(struct conn *conn) {
 void exchange_end(struct conn *conn, bool reusable) {
     relay_release(&conn->up, pools_of(conn));
     relay_release(&conn->down, pools_of(conn));
+    grpc_end(conn);
     if (conn->upstream == NULL)
         return;
     if (reusable)
@@ -120,13 +121,15 @@ static void forget_head(struct conn *conn) {
     request->verdict.reason = NULL;
 }
 
-static enum progress open_tunnel(struct conn *conn) {
+static enum progress open_tunnel(struct conn *conn, size_t head_len) {
     if (!conn->request.up_ended)
         return no_answer(conn, "it hijacked the connection before the request's end");
+    forget_head(conn);
+    if (conn->request.verdict.hijack == FILTER_HIJACK_GRPC)
+        return grpc_begin(conn, head_len);
     conn->up.framing = framing_until_close();
     conn->down.framing = framing_until_close();
     conn->request.up_ended = false;
-    forget_head(conn);
     conn->state = CONN_TUNNEL;
     return PROGRESS_NEXT;
 }
@@ -155,7 +158,7 @@ static enum progress take_response_head(struct conn *conn, size_t head_len) {
     conn->down.framing = request->response.framing;
     conn->down.approved = head_len;
     if (request->response.hijack)
-        return open_tunnel(conn);
+        return open_tunnel(conn, head_len);
     /* What came with the head goes out with it. */
     struct slice rest = slice_from(buffer_slice(in), head_len);
     conn->down.approved += framing_scan(&conn->down.framing, rest.data, rest.len, NULL, NULL);

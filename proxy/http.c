@@ -323,6 +323,7 @@ static bool is_hijack(const struct head_fields *fields, unsigned status, bool fr
         [FILTER_HIJACK_RAW] = "tcp",
         [FILTER_HIJACK_WEBSOCKET] = "websocket",
         [FILTER_HIJACK_H2C] = "h2c",
+        [FILTER_HIJACK_GRPC] = "h2c",
     };
     static const char *const types[] = {"application/vnd.docker.raw-stream",
                                         "application/vnd.docker.multiplexed-stream"};

@@ -9,8 +9,18 @@
 static const struct option_choice presets[] = {
     {"blocklist", FILTER_BLOCKLIST}, {"allowlist", FILTER_ALLOWLIST}, {NULL, 0}};
 
-static const struct option_choice buildkits[] = {
-    {"deny", FILTER_BUILDKIT_DENY}, {"opaque", FILTER_BUILDKIT_OPAQUE}, {NULL, 0}};
+static const struct option_choice session_denials[] = {
+    {"none", 0},
+    {"secrets", FILTER_SESSION_SECRETS},
+    {"ssh", FILTER_SESSION_SSH},
+    {"auth", FILTER_SESSION_AUTH},
+    {"secrets+ssh", FILTER_SESSION_SECRETS | FILTER_SESSION_SSH},
+    {"all", FILTER_SESSION_SECRETS | FILTER_SESSION_SSH | FILTER_SESSION_AUTH},
+    {NULL, 0}};
+static const struct option_choice buildkits[] = {{"inspect", FILTER_BUILDKIT_INSPECT},
+                                                 {"deny", FILTER_BUILDKIT_DENY},
+                                                 {"opaque", FILTER_BUILDKIT_OPAQUE},
+                                                 {NULL, 0}};
 
 static const struct option_choice kernel_modes[] = {
     {"auto", TLS_KERNEL_AUTO}, {"require", TLS_KERNEL_REQUIRE}, {"off", TLS_KERNEL_OFF}, {NULL, 0}};
@@ -137,10 +147,20 @@ const struct option option_table[] = {
      .argument = "WHAT",
      .kind = &option_kind_choice,
      .field = FIELD(filter.buildkit),
-     .fallback = "deny",
+     .fallback = "inspect",
      .choices = buildkits,
-     .help = "deny refuses /session and /grpc; opaque lets them through unseen, with all that "
-             "BuildKit can do."},
+     .help =
+         "inspect judges the calls in /grpc and what /session offers; deny refuses both; opaque "
+         "lets them through unseen, with all that BuildKit can do."},
+    {.flag = "--buildkit-session-deny",
+     .environment = "DIND_PROXY_BUILDKIT_SESSION_DENY",
+     .argument = "WHAT",
+     .kind = &option_kind_choice,
+     .field = FIELD(filter.session_deny),
+     .fallback = "none",
+     .choices = session_denials,
+     .help = "What a build session may not offer the engine: secrets, ssh (the agent), auth "
+             "(registry logins), secrets+ssh, or all of them."},
     {.flag = "--allow-bind",
      .environment = "DIND_PROXY_ALLOW_BIND",
      .argument = "PATH",

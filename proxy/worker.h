@@ -25,6 +25,9 @@ struct shared {
     int accept_wake;              /* eventfd that tells it so */
 };
 
+/* Bytes of bodies and messages that a worker holds to judge them, over all its connections. */
+enum { WORKER_JUDGED_BUDGET = 64 * 1024 * 1024 };
+
 struct worker {
     struct watch watch; /* of the handoff pipe */
     struct shared *shared;

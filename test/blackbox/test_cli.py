@@ -99,10 +99,10 @@ def test_version():
     result = run("--version")
     assert result.status == OK and result.error == "", result
     lines = result.out.splitlines()
-    for line, name in zip(lines, ("dind-proxy", "wolfSSL", "cJSON", "llhttp")):
+    for line, name in zip(lines, ("dind-proxy", "wolfSSL", "cJSON", "llhttp", "nghttp2")):
         assert re.fullmatch(rf"{name} \d+\.\d+\.\d+\S*", line), result
-    assert "libc" in lines[4]
-    assert lines[5].startswith("kernel TLS: TLS 1.2: " if kernel_tls.available()
+    assert "libc" in lines[5]
+    assert lines[6].startswith("kernel TLS: TLS 1.2: " if kernel_tls.available()
                                else "kernel TLS is not available: "), result
 
 
@@ -132,7 +132,7 @@ def test_full_output_device():
     (["--idle-timeout", "30"], ["--idle-timeout 30: must be a time", "ms, s, m or h"]),
     (["--max-header-bytes", "2m"], ["--max-header-bytes 2m: must be a size from 4k to 1m"]),
     (["--policy", "strict"], ["--policy strict: must be one of: blocklist, allowlist"]),
-    (["--buildkit", "allow"], ["--buildkit allow: must be one of: deny, opaque"]),
+    (["--buildkit", "allow"], ["--buildkit allow: must be one of: inspect, deny, opaque"]),
     (["--log-level", "all"], ["--log-level all: must be one of: debug, info, warning, error"]),
     (["--api-floor", "1.10"], ["--api-floor 1.10: must be an API version from 1.24"]),
     (["--allow-bind", "src"], ["--allow-bind src: must be an absolute path"]),
@@ -489,7 +489,9 @@ def create(**host_config):
     (["GET", "/v01.43/info"], "", USAGE, "bad-request"),
     (["POST", "/no/such/endpoint"], "", FAILED, "deny"),
     (["POST", "/no/such/endpoint", "--allow-unknown-endpoints"], "", OK, "allow"),
-    (["POST", "/session"], "", FAILED, "deny"),
+    (["POST", "/session"], "", OK, "allow"),
+    (["POST", "/session", "--buildkit=deny"], "", FAILED, "deny"),
+    (["POST", "/build?version=2&networkmode=host"], "", FAILED, "deny"),
     (["POST", "/session", "--buildkit=opaque"], "", OK, "allow"),
     (["GET", "/v1.30/info", "--api-floor", "1.40"], "", USAGE, "bad-request"),
     (["GET", "/swarm", "--policy", "allowlist"], "", FAILED, "deny"),

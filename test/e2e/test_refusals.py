@@ -112,17 +112,6 @@ def test_import_by_url(proxied):
     refused(proxied, "import", "http://127.0.0.1:9/root.tar", "x:1")
 
 
-def test_buildkit(proxied, tmp_path):
-    """Refused by default. The client opens the session and starts the build at the same time, and
-    shows what came back first: of the session's refusal only the status, of the build's all."""
-    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\n")
-    result = subprocess.run([DOCKER, "build", str(tmp_path)], capture_output=True, text=True,
-                            env=proxied.environment | {"DOCKER_BUILDKIT": "1"}, timeout=60)
-    assert result.returncode != 0, result
-    assert "403" in result.stderr or "BuildKit is switched off here" in result.stderr, result
-    proxied.proxy.wait_log(r"path=(/v[0-9.]+)?/(session|grpc) verdict=deny rule=endpoint\.")
-
-
 def test_ryuk_is_told_what_to_do(proxied):
     """Testcontainers binds the socket by default; the refusal names its switch."""
     result = proxied.docker("run", "--rm", "-v", "/var/run/docker.sock:/var/run/docker.sock",

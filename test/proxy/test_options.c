@@ -94,7 +94,8 @@ static void test_defaults(void **state) {
     assert_int_equal(config->tcp_user_timeout, 120000);
     assert_int_equal(config->health_timeout, 5000);
     assert_int_equal(config->filter.preset, FILTER_BLOCKLIST);
-    assert_int_equal(config->filter.buildkit, FILTER_BUILDKIT_DENY);
+    assert_int_equal(config->filter.buildkit, FILTER_BUILDKIT_INSPECT);
+    assert_int_equal(config->filter.session_deny, 0);
     assert_false(config->filter.allow_unknown);
     assert_int_equal(config->filter.api_floor_minor, 24);
     assert_int_equal(config->filter.allow_bind_count, 0);
@@ -123,12 +124,14 @@ static void test_every_option(void **state) {
     assert_string_equal(config->upstream_files.key, "uk");
     assert_string_equal(config->upstream_name, "un");
 
-    takes("--policy allowlist --buildkit opaque --allow-bind /a --allow-bind=/b,c/** "
+    takes("--policy allowlist --buildkit opaque --buildkit-session-deny secrets+ssh "
+          "--allow-bind /a --allow-bind=/b,c/** "
           "--allow-unknown-endpoints --api-floor 1.40 --message-prefix=no --workers 3 "
           "--max-connections 4 --max-header-bytes 8k --max-judged-body 2M",
           "");
     assert_int_equal(config->filter.preset, FILTER_ALLOWLIST);
     assert_int_equal(config->filter.buildkit, FILTER_BUILDKIT_OPAQUE);
+    assert_int_equal(config->filter.session_deny, FILTER_SESSION_SECRETS | FILTER_SESSION_SSH);
     assert_int_equal(config->filter.allow_bind_count, 2);
     assert_string_equal(config->filter.allow_binds[0], "/a");
     assert_string_equal(config->filter.allow_binds[1], "/b,c/**");

@@ -55,7 +55,7 @@ apt_download_folder() {
 # Makes a private apt under the folder $1 that knows PIN_SUITE, and reads its package lists.
 apt_prepare() {
     local root=$1 codename='' stanza uris suites keyring
-    command -v apt-get >/dev/null || die "there is no apt here: use --wolfssl-source, --llhttp-source and --cjson-source"
+    command -v apt-get >/dev/null || die "there is no apt here: use the --*-source options"
     # shellcheck source=/dev/null
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     [[ -n $codename ]] || die "/etc/os-release names no VERSION_CODENAME"
@@ -92,23 +92,29 @@ apt_prepare() {
 # Downloads into the new folder $1 the newest revision of the source package $2 whose upstream version is
 # $3 and that is not older than $4. Prints the revision.
 apt_fetch_source() {
-    local folder=$1 package=$2 upstream=$3 least=$4 revision best=''
+    local folder=$1 package=$2 upstream=$3 least=$4 revision
+    local -a found=()
     while read -r revision; do
         [[ ${revision%-*} == "$upstream" ]] || continue
         dpkg --compare-versions "$revision" ge "$least" || continue
-        if [[ -z $best ]] || dpkg --compare-versions "$revision" gt "$best"; then
-            best=$revision
-        fi
+        found+=("$revision")
     done < <(apt-cache "${APT_OPTIONS[@]}" showsrc --only-source "$package" 2>/dev/null |
-        sed -n 's/^Version: //p')
-    [[ -n $best ]] ||
+        sed -n 's/^Version: //p' | sort -ruV)
+    ((${#found[@]})) ||
         die "apt has no source of $package $upstream at revision $least or newer"
     apt_download_folder "$folder"
-    (
-        cd "$folder" || exit
-        apt-get "${APT_OPTIONS[@]}" source --only-source --download-only "$package=$best" >&2
-    ) || die "the source of $package $best could not be downloaded"
-    echo "$best"
+    # A mirror may list a revision before it has it.
+    for revision in "${found[@]}"; do
+        (
+            cd "$folder" || exit
+            apt-get "${APT_OPTIONS[@]}" source --only-source --download-only "$package=$revision" >&2
+        ) && break
+        say "the source of $package $revision could not be downloaded"
+        find "$folder" -type f -name "${package}_*" -delete
+        revision=''
+    done
+    [[ -n $revision ]] || die "no source of $package $upstream could be downloaded"
+    echo "$revision"
 }
 
 # The same for a binary package for DEPS_DEBIAN_ARCH; its version has upstream's in front

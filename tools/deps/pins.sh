@@ -14,6 +14,11 @@ PIN_CJSON_VERSION=1.7.18
 PIN_CJSON_REVISION=1.7.18-3.1+deb13u1
 PIN_CJSON_SHA256=3aa806844a03442c00769b83e99970be70fbef03735ff898f4811dd03b9f5ee5
 
+# Its HPACK decoder alone is used. MIT.
+PIN_NGHTTP2_VERSION=1.64.0
+PIN_NGHTTP2_REVISION=1.64.0-1.1+deb13u1
+PIN_NGHTTP2_SHA256=b452dc69a1fcbc9375389b8b154175d8b7b125cdd713fc426774c2b79a1ebd77
+
 # llhttp is generated C. Debian's binary package holds a static library that needs the C library's
 # memset, fprintf and abort alone, so it links with any C library of the architecture.
 PIN_LLHTTP_VERSION=9.2.1
@@ -30,3 +35,7 @@ declare -A PIN_MUSL_SHA256=(
     [amd64]=a3f7d47e452129bb65aae201d6c115abf4d5d3efb136b38b7c6b4fa03ec065e9
     [arm64]=384ea029e3694baac696d3993d93246f9a4b3741c493697e1ceb7256d8820748
 )
+
+# A client for the end-to-end tests; its version is upstream's up to the plus sign.
+PIN_BUILDX_VERSION=0.13.1+ds1
+PIN_BUILDX_REVISION=0.13.1+ds1-3

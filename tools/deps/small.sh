@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# cJSON and llhttp: a file or three of C each.
+# cJSON, llhttp and nghttp2: C files that need no configuring.
 #
 # needs: run, DEPS_CC, DEPS_AR, DEPS_CFLAGS (tools/build-deps).
 
@@ -23,6 +23,25 @@ cjson_build() {
     mkdir -p "$2/include/cjson" "$2/lib"
     cp "$1/cJSON.h" "$2/include/cjson/"
     static_library "$1" "$2/lib/libcjson.a" "$1/cJSON.c"
+}
+
+# Tree $1 of version $3, installed in $2.
+nghttp2_build() {
+    local tree=$1 stage=$2 version=$3 number part
+    local -a parts
+    IFS=. read -r -a parts <<<"$version"
+    number=$(printf '0x%02x%02x%02x' "${parts[@]}")
+    mkdir -p "$stage/include/nghttp2" "$stage/lib"
+    for part in nghttp2.h nghttp2ver.h; do
+        if [[ -f $tree/lib/includes/nghttp2/$part ]]; then
+            cp "$tree/lib/includes/nghttp2/$part" "$stage/include/nghttp2/"
+        else
+            sed "s/@PACKAGE_VERSION@/$version/; s/@PACKAGE_VERSION_NUM@/$number/" \
+                "$tree/lib/includes/nghttp2/$part.in" >"$stage/include/nghttp2/$part"
+        fi
+    done
+    DEPS_CFLAGS="$DEPS_CFLAGS -DNGHTTP2_STATICLIB -DHAVE_ARPA_INET_H -DHAVE_NETINET_IN_H -DHAVE_CLOCK_GETTIME -DHAVE_DECL_CLOCK_MONOTONIC=1" \
+        static_library "$stage/include" "$stage/lib/libnghttp2.a" "$tree"/lib/*.c
 }
 
 # Upstream's release tree $1 (generated C), installed in $2.

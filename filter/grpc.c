@@ -1,0 +1,142 @@
+#include "filter/grpc.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "filter/body_rules.h"
+#include "filter/fields.h"
+#include "filter/policy.h"
+#include "filter/quote.h"
+#include "filter/session_rules.h"
+#include "filter/solve_rules.h"
+
+enum method_verdict { METHOD_PASS, METHOD_REFUSE, METHOD_MESSAGE, METHOD_SESSION };
+
+#define CONTROL "/moby.buildkit.v1.Control/"
+#define GATEWAY "/moby.buildkit.v1.frontend.LLBBridge/"
+#define CONTENT "/containerd.services.content.v1.Content/"
+#define HEALTH  "/grpc.health.v1.Health/"
+#define TRACES  "/opentelemetry.proto.collector.trace.v1.TraceService/"
+
+#define PRUNE                                                                                      \
+    "prune would remove what others made too; the build cache is the engine operator's to empty"
+#define EXEC                                                                                       \
+    "running commands in a build's containers is not allowed; run them in a container of its own " \
+    "(docker run)"
+
+/* All that an engine serves behind /grpc. The columns are those of endpoints.c: the method, as a
+ * blocklist, as an allowlist, the message to judge, why it is refused. */
+static const struct method {
+    const char *path;
+    enum method_verdict blocklist;
+    enum method_verdict allowlist;
+    const struct message_table *message;
+    const char *reason;
+} methods[] = {
+    {CONTROL "DiskUsage", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {CONTROL "Prune", METHOD_PASS, METHOD_REFUSE, NULL, PRUNE},
+    {CONTROL "Solve", METHOD_MESSAGE, METHOD_MESSAGE, &solve_control_table, NULL},
+    {CONTROL "Status", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {CONTROL "Session", METHOD_SESSION, METHOD_SESSION, NULL, NULL},
+    {CONTROL "ListWorkers", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {CONTROL "Info", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {CONTROL "ListenBuildHistory", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {CONTROL "UpdateBuildHistory", METHOD_PASS, METHOD_REFUSE, NULL, PRUNE},
+
+    {GATEWAY "ResolveImageConfig", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "ResolveSourceMeta", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "Solve", METHOD_MESSAGE, METHOD_MESSAGE, &solve_gateway_table, NULL},
+    {GATEWAY "ReadFile", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "ReadDir", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "StatFile", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "Evaluate", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "Ping", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "Return", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "Inputs", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "Warn", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "NewContainer", METHOD_REFUSE, METHOD_REFUSE, NULL, EXEC},
+    {GATEWAY "ExecProcess", METHOD_REFUSE, METHOD_REFUSE, NULL, EXEC},
+
+    {HEALTH "Check", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {HEALTH "Watch", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {TRACES "Export", METHOD_PASS, METHOD_PASS, NULL, NULL},
+
+    /* Results in the build history, such as attestations. */
+    {CONTENT "Info", METHOD_PASS, METHOD_REFUSE, NULL, NULL},
+    {CONTENT "Read", METHOD_PASS, METHOD_REFUSE, NULL, NULL},
+};
+
+static struct grpc_verdict deny(const char *rule, const char *reason) {
+    return (struct grpc_verdict){FILTER_DENY, rule,
+                                 reason ? reason : "the proxy is out of memory; try again later"};
+}
+
+static struct grpc_verdict from_finding(struct body_finding finding) {
+    return (struct grpc_verdict){finding.decision, finding.rule, finding.reason};
+}
+
+static const struct method *find_method(struct slice path) {
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (slice_equal(path, slice_from_string(methods[i].path)))
+            return &methods[i];
+    return NULL;
+}
+
+/* Another codec than protobuf would be read by other rules (gRPC over HTTP/2, Content-Type). */
+static bool is_protobuf(const struct filter_header *headers, size_t count) {
+    size_t types = 0;
+    bool known = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!slice_equal(headers[i].name, SLICE("content-type")))
+            continue;
+        types++;
+        known = slice_equal(headers[i].value, SLICE("application/grpc")) ||
+                slice_equal(headers[i].value, SLICE("application/grpc+proto"));
+    }
+    return types == 1 && known;
+}
+
+struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct slice path,
+                                    const struct filter_header *headers, size_t count,
+                                    struct arena *arena) {
+    const struct method *method = find_method(path);
+    if (method == NULL)
+        return deny("grpc.unknown", arena_printf(arena, "the gRPC method %s is not known here",
+                                                 quote(arena, path)));
+    if (!is_protobuf(headers, count))
+        return deny("grpc.content-type", "the call must be gRPC with protobuf messages "
+                                         "(Content-Type: application/grpc)");
+    enum method_verdict verdict =
+        policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
+    switch (verdict) {
+    case METHOD_PASS:
+        return (struct grpc_verdict){FILTER_ALLOW, "grpc.method", NULL};
+    case METHOD_MESSAGE:
+        return (struct grpc_verdict){FILTER_NEED_BODY, "grpc.method", NULL};
+    case METHOD_SESSION: {
+        struct grpc_verdict session = from_finding(session_rules_judge(policy, headers, count));
+        return session.decision == FILTER_ALLOW
+                   ? (struct grpc_verdict){FILTER_ALLOW, "grpc.method", NULL}
+                   : session;
+    }
+    case METHOD_REFUSE:
+        break;
+    }
+    return deny("grpc.method", method->reason ? method->reason
+                                              : arena_printf(arena,
+                                                             "the gRPC method %s is not among the "
+                                                             "calls of the allowlist policy",
+                                                             quote(arena, path)));
+}
+
+struct grpc_verdict grpc_judge_message(const struct filter_policy *policy, struct slice path,
+                                       struct slice message, struct arena *arena) {
+    const struct method *method = find_method(path);
+    if (method == NULL || method->message == NULL)
+        return deny("grpc.method", "this gRPC method takes no message to judge");
+    const struct message_context context = {.policy = policy, .arena = arena};
+    struct body_finding finding = message_judge(&context, method->message, message);
+    if (finding.decision == FILTER_ALLOW)
+        return (struct grpc_verdict){FILTER_ALLOW, "grpc.message", NULL};
+    return from_finding(finding);
+}

@@ -1,0 +1,101 @@
+/* The judge inside /grpc. However the client's bytes are cut, the same reaches both sides; what
+ * reaches the engine is whole frames, which begin with the preface; and no message of a judged call
+ * that the filter does not allow is among them.
+ *
+ * The input: one byte for how the bytes are cut, then what the client sends after its greeting. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "filter/filter.h"
+#include "proxy/h2.h"
+#include "proxy/h2_inspect.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define GREETING "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+
+static struct buffer_pool pool;
+static struct filter_policy *policy;
+
+static void require(bool truth) {
+    if (!truth)
+        abort();
+}
+
+static void report(void *context, struct slice path, const struct grpc_verdict *verdict) {
+    (void)context;
+    require(path.len > 0 && verdict->reason != NULL && verdict->rule != NULL);
+}
+
+static void drain(struct buffer *from, struct buffer *to) {
+    require(h2_append(to, &pool, buffer_slice(from)));
+    buffer_release(from, &pool);
+}
+
+/* Feeds all of it in pieces and gathers what comes out. */
+static bool run(struct slice bytes, size_t piece, struct buffer *engine, struct buffer *client) {
+    static const char settings[] = "\0\0\6\4\0\0\0\0\0\0\4\0\1\0\0";
+    const struct h2_settings make = {
+        .policy = policy, .message_prefix = "blocked", .pool = &pool, .report = report};
+    struct h2_inspect *inspect = h2_inspect_new(&make);
+    require(inspect != NULL);
+    h2_feed_engine(inspect, slice_of(settings, sizeof settings - 1));
+    h2_feed_client(inspect, SLICE(GREETING));
+    while (bytes.len > 0 && h2_fault(inspect) == NULL && h2_wants_client(inspect)) {
+        struct slice part = slice_first(bytes, piece);
+        bytes = slice_from(bytes, part.len);
+        h2_feed_client(inspect, part);
+        drain(h2_to_engine(inspect), engine);
+        drain(h2_to_client(inspect), client);
+        h2_inspect_run(inspect);
+    }
+    drain(h2_to_engine(inspect), engine);
+    drain(h2_to_client(inspect), client);
+    require(h2_held(inspect) <= H2_MAX_HELD);
+    bool sound = h2_fault(inspect) == NULL;
+    h2_inspect_free(inspect);
+    return sound;
+}
+
+static void check_frames(struct slice bytes) {
+    while (bytes.len > 0) {
+        require(bytes.len >= H2_HEAD);
+        struct h2_frame frame = h2_read_head(bytes.data);
+        require(frame.len <= H2_MAX_FRAME && frame.type <= H2_CONTINUATION);
+        require(bytes.len - H2_HEAD >= frame.len);
+        bytes = slice_from(bytes, H2_HEAD + frame.len);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char error[200];
+    const struct filter_settings settings = {.buildkit = FILTER_BUILDKIT_INSPECT};
+    if (policy == NULL)
+        policy = filter_policy_new(&settings, error, sizeof error);
+    require(policy != NULL);
+    if (size < 1)
+        return 0;
+    struct slice bytes = slice_of((const char *)data + 1, size - 1);
+    struct arena arena = {0};
+    (void)grpc_judge_message(policy, SLICE("/moby.buildkit.v1.Control/Solve"), bytes, &arena);
+    (void)grpc_judge_message(policy, SLICE("/moby.buildkit.v1.frontend.LLBBridge/Solve"), bytes,
+                             &arena);
+    arena_reset(&arena);
+
+    struct buffer engine[2] = {{0}, {0}};
+    struct buffer client[2] = {{0}, {0}};
+    bool sound = run(bytes, BUFFER_SIZE, &engine[0], &client[0]);
+    require(run(bytes, 1 + data[0] % 64, &engine[1], &client[1]) == sound);
+    require(slice_equal(buffer_slice(&engine[0]), buffer_slice(&engine[1])));
+    require(slice_equal(buffer_slice(&client[0]), buffer_slice(&client[1])));
+    struct slice sent = buffer_slice(&engine[0]);
+    require(slice_starts_with(sent, SLICE(GREETING)));
+    check_frames(slice_from(sent, sizeof GREETING - 1 - H2_HEAD));
+    for (size_t i = 0; i < 2; i++) {
+        buffer_release(&engine[i], &pool);
+        buffer_release(&client[i], &pool);
+    }
+    buffer_pool_clear(&pool);
+    return 0;
+}
