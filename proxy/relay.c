@@ -6,8 +6,8 @@ enum {
     TURN_STEPS = 256,
     /* Chunk size lines are looked at in pieces of this many bytes. */
     PEEK_SIZE = 64,
-    /* A run of payload shorter than this is not worth a pipe, one as long as that is. Chunks in
-     * between stay with what the one before them took. */
+    /* A chunk shorter than this is not worth a pipe, one as long as that is. Those in between go the
+     * way of the one before them. */
     SMALL_BYTES = BUFFER_SIZE / 4,
     BULKY_BYTES = BUFFER_SIZE / 2,
 };
@@ -86,15 +86,12 @@ static enum step splice_out(struct relay *relay, struct relay_pools *pools) {
 
 /* Whether to splice what comes next. A message that tells its length is taken at its word, however
  * slowly it comes. Of one that ends with the stream only the flow tells: `full` says that the last
- * read filled its buffer. Between two chunks nothing is known, and it stays as it was. */
+ * read filled its buffer. */
 static void weigh(struct relay *relay, bool full) {
-    uint64_t blind = framing_blind(&relay->framing);
     if (relay->framing.kind == FRAMING_UNTIL_CLOSE)
         relay->bulky = full;
-    else if (blind >= BULKY_BYTES)
+    else if (framing_blind(&relay->framing) >= BULKY_BYTES)
         relay->bulky = true;
-    else if (blind > 0 && blind < SMALL_BYTES)
-        relay->bulky = false;
 }
 
 /* Finds out how far the message goes in the bytes that still lie in the socket. */
@@ -106,7 +103,9 @@ static enum step look_ahead(struct relay *relay) {
         return step;
     relay->spliceable = framing_scan(&relay->framing, bytes, got, NULL, NULL);
     /* Small chunks are cheaper copied, many at a time, than looked at one by one. */
-    weigh(relay, true);
+    uint64_t blind = framing_blind(&relay->framing);
+    if (blind > 0 && blind < SMALL_BYTES)
+        relay->bulky = false;
     return step;
 }
 
