@@ -43,6 +43,11 @@ static enum step step_from_read(enum stream_status status, const struct relay *r
     return STEP_READ_ERROR;
 }
 
+static void count_bytes(const struct relay_pools *pools, enum counter_path path, size_t bytes) {
+    if (pools->counters != NULL)
+        counter_add(&pools->counters->bytes[path], bytes);
+}
+
 /* Sends what user space holds and may send. */
 static enum step write_out(struct relay *relay, struct relay_pools *pools) {
     size_t put = 0;
@@ -53,6 +58,7 @@ static enum step write_out(struct relay *relay, struct relay_pools *pools) {
             step_from_write(stream_write(relay->to, relay->first.data, relay->first.len, &put));
         relay->first = slice_from(relay->first, put);
         relay->total += put;
+        count_bytes(pools, COUNTER_USER, put);
         return step;
     }
     if (relay->approved == 0)
@@ -64,6 +70,7 @@ static enum step write_out(struct relay *relay, struct relay_pools *pools) {
     if (step == STEP_MOVED) {
         relay->approved -= put;
         relay->total += put;
+        count_bytes(pools, COUNTER_USER, put);
         buffer_consume(relay->in, &pools->buffers, put);
     }
     return step;
@@ -79,8 +86,10 @@ static enum step splice_out(struct relay *relay, struct relay_pools *pools) {
     enum step step = step_from_write(
         stream_splice_out(relay->to, relay->pipe->read_end, relay->pipe->filled, &put));
     if (step == STEP_MOVED) {
+        bool plain = relay->from->tls == NULL && relay->to->tls == NULL;
         relay->pipe->filled -= put;
         relay->total += put;
+        count_bytes(pools, plain ? COUNTER_SPLICED : COUNTER_KERNEL_TLS, put);
         if (relay->pipe->filled == 0 && !relay->from->readable)
             relay_release(relay, pools);
     }
@@ -191,8 +200,11 @@ static bool takes_pipe(struct relay *relay, struct relay_pools *pools) {
     if (!relay->bulky || buffer_len(relay->in) > 0 || !stream_can_splice_from(relay->from) ||
         !stream_can_splice_to(relay->to))
         return false;
-    if (relay->pipe == NULL)
-        relay->pipe = pipe_pool_take(&pools->pipes);
+    if (relay->pipe != NULL)
+        return true;
+    relay->pipe = pipe_pool_take(&pools->pipes);
+    if (relay->pipe != NULL && pools->counters != NULL)
+        counter_add(&pools->counters->pipes, 1);
     return relay->pipe != NULL;
 }
 
@@ -245,4 +257,6 @@ void relay_release(struct relay *relay, struct relay_pools *pools) {
         return;
     pipe_pool_give(&pools->pipes, relay->pipe);
     relay->pipe = NULL;
+    if (pools->counters != NULL)
+        counter_subtract(&pools->counters->pipes, 1);
 }

@@ -16,6 +16,7 @@ struct tls_context {
     atomic_uint references; /* the owner and every session */
     WOLFSSL_CTX *wolf;
     bool server;
+    time_t expires; /* of its own certificate; 0: none */
     enum tls_kernel_mode kernel;
     char *server_name;            /* client role: what the peer must be valid for, or NULL */
     struct tls_ticket_keys *keys; /* server role */
@@ -65,7 +66,7 @@ struct tls_kernel {
 };
 
 struct tls_session {
-    WOLFSSL *wolf; /* NULL once the kernel does both directions */
+    WOLFSSL *wolf;               /* NULL once the kernel does both directions */
     struct tls_context *context; /* holds a reference */
     struct tls_resumption *resumption;
     struct tls_transport transport;
