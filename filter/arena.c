@@ -92,6 +92,11 @@ struct slice arena_copy(struct arena *arena, struct slice s) {
     return slice_of(data, s.len);
 }
 
+int arena_reserve(struct arena *arena, size_t size) {
+    arena->blocks = new_block(size);
+    return arena->blocks != NULL ? 0 : -1;
+}
+
 void arena_reset(struct arena *arena) {
     struct arena_block *block = arena->blocks;
     while (block) {

@@ -23,6 +23,10 @@ __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *arena, co
 /* A copy of `s` in the arena; its data is NULL when memory is out. */
 struct slice arena_copy(struct arena *arena, struct slice s);
 
+/* Makes room for `size` bytes, and no more than that, in an arena that nothing was allocated from:
+ * for few things that are kept for long. 0, or -1 when memory is out. */
+int arena_reserve(struct arena *arena, size_t size);
+
 /* Frees all that was allocated; the arena may be used again. */
 void arena_reset(struct arena *arena);
 

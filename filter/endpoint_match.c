@@ -2,24 +2,35 @@
 
 #include <string.h>
 
-/* The pattern behind the method and its space. */
-static struct slice route_path(const char *route) {
-    const char *space = strchr(route, ' ');
-    return space == NULL ? slice_of(NULL, 0) : slice_from_string(space + 1);
+/* How many bytes stand before the first placeholder. */
+static size_t literal_len(struct slice pattern) {
+    const char *brace = pattern.len > 0 ? memchr(pattern.data, '{', pattern.len) : NULL;
+    return brace == NULL ? pattern.len : (size_t)(brace - pattern.data);
+}
+
+struct endpoint_route endpoint_route_parse(const char *route) {
+    size_t method = strcspn(route, " ");
+    struct slice all = slice_from_string(route);
+    struct slice path = slice_from(all, method + 1);
+    size_t prefix = literal_len(path);
+    const char *brace = strrchr(route, '}');
+    return (struct endpoint_route){
+        .method = slice_first(all, method),
+        .prefix = slice_first(path, prefix),
+        .rest = slice_from(path, prefix),
+        .tail = slice_from_string(brace == NULL ? "" : brace + 1),
+    };
 }
 
 /* The recursion is as deep as a pattern has placeholders: two at most. */
 static bool pattern_matches(struct slice pattern, struct slice path, struct slice *name) {
     struct slice any = SLICE("{name}");
     struct slice element = SLICE("{id}");
-    size_t i = 0;
-    while (i < pattern.len && pattern.data[i] != '{') {
-        if (i >= path.len || path.data[i] != pattern.data[i])
-            return false;
-        i++;
-    }
-    pattern = slice_from(pattern, i);
-    path = slice_from(path, i);
+    size_t literal = literal_len(pattern);
+    if (!slice_starts_with(path, slice_first(pattern, literal)))
+        return false;
+    pattern = slice_from(pattern, literal);
+    path = slice_from(path, literal);
     if (pattern.len == 0)
         return path.len == 0;
 
@@ -37,28 +48,15 @@ static bool pattern_matches(struct slice pattern, struct slice path, struct slic
     return false;
 }
 
-bool endpoint_path_matches(const char *route, struct slice path, struct slice *name) {
+bool endpoint_path_matches(const struct endpoint_route *route, struct slice path,
+                           struct slice *name) {
     *name = (struct slice){NULL, 0};
-    return pattern_matches(route_path(route), path, name);
+    /* Most rows are ruled out by their ends; the rest is for those that are not. */
+    return slice_ends_with(path, route->tail) && slice_starts_with(path, route->prefix) &&
+           pattern_matches(route->rest, slice_from(path, route->prefix.len), name);
 }
 
-static bool is_method(const char *route, struct slice method) {
-    return method.len > 0 && strncmp(route, method.data, method.len) == 0 &&
-           route[method.len] == ' ';
-}
-
-bool endpoint_method_matches(const char *route, struct slice method) {
-    return is_method(route, method) || is_method(route, SLICE("*")) ||
-           (is_method(route, SLICE("GET")) && slice_equal(method, SLICE("HEAD")));
-}
-
-const struct endpoint *endpoint_next_match(struct slice method, struct slice path, size_t *next,
-                                           struct slice *name) {
-    while (*next < endpoint_count) {
-        const struct endpoint *endpoint = &endpoints[(*next)++];
-        if (endpoint_method_matches(endpoint->route, method) &&
-            endpoint_path_matches(endpoint->route, path, name))
-            return endpoint;
-    }
-    return NULL;
+bool endpoint_method_matches(const struct endpoint_route *route, struct slice method) {
+    return slice_equal(route->method, method) || slice_equal(route->method, SLICE("*")) ||
+           (slice_equal(route->method, SLICE("GET")) && slice_equal(method, SLICE("HEAD")));
 }

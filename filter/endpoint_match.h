@@ -1,26 +1,29 @@
-/* Which rows of the endpoint table a request falls under. */
+/* Whether a request falls under one row of the endpoint table. */
 #ifndef DIND_PROXY_FILTER_ENDPOINT_MATCH_H
 #define DIND_PROXY_FILTER_ENDPOINT_MATCH_H
 
 #include <stdbool.h>
 
-#include "filter/endpoints.h"
 #include "filter/slice.h"
 
-/* Whether `path` (decoded, without version) is exactly the path of `route`, in the notation of
- * struct endpoint. `name` becomes what {name} stood for, empty if the route has none. */
-bool endpoint_path_matches(const char *route, struct slice path, struct slice *name);
+/* A route in the notation of struct endpoint, taken apart; points into it. */
+struct endpoint_route {
+    struct slice method; /* "*" for any */
+    struct slice prefix; /* of the path, up to its first placeholder */
+    struct slice rest;   /* from there on; empty if there is none */
+    struct slice tail;   /* the text behind the last placeholder */
+};
 
-/* Whether a request with this method falls under the row's method. */
-bool endpoint_method_matches(const char *route, struct slice method);
+struct endpoint_route endpoint_route_parse(const char *route);
 
-/* Goes through the rows that match, in the order of the table: set `next` to 0 and call until NULL
- * comes. The engine takes the first route that matches; a judge must take all of them, because the
- * order of the engine's routers has changed between versions.
- *
- * HEAD falls under the rows for GET as well: engines route it by itself, and only in two places,
- * but what a GET may not read a HEAD may not probe. */
-const struct endpoint *endpoint_next_match(struct slice method, struct slice path, size_t *next,
-                                           struct slice *name);
+/* Whether `path` (decoded, without version) is exactly the path of `route`. `name` becomes what
+ * {name} stood for, empty if the route has none. */
+bool endpoint_path_matches(const struct endpoint_route *route, struct slice path,
+                           struct slice *name);
+
+/* Whether a request with this method falls under the row's method. HEAD falls under the rows for
+ * GET as well: engines route it by itself, and only in two places, but what a GET may not read a
+ * HEAD may not probe. */
+bool endpoint_method_matches(const struct endpoint_route *route, struct slice method);
 
 #endif

@@ -37,21 +37,21 @@ const cJSON *fields_next_string(const cJSON *strings, const cJSON *current) {
     return cJSON_IsString(strings) ? NULL : current->next;
 }
 
-const cJSON *fields_member(const cJSON *object, const char *name) {
+const cJSON *fields_member(const cJSON *object, struct slice name) {
     for (const cJSON *member = object->child; member != NULL; member = member->next)
-        if (json_key_is(member->string, name))
+        if (json_key_is(slice_from_string(member->string), name))
             return cJSON_IsNull(member) ? NULL : member;
     return NULL;
 }
 
-struct slice fields_member_string(const cJSON *object, const char *name) {
+struct slice fields_member_string(const cJSON *object, struct slice name) {
     const cJSON *member = fields_member(object, name);
     return cJSON_IsString(member) ? fields_text(member) : SLICE("");
 }
 
 static struct body_finding check_keys(const struct field_context *context, const cJSON *object,
                                       bool fold) {
-    const char *duplicate = NULL;
+    struct slice duplicate = {0};
     switch (json_check_keys(object, fold, context->arena, &duplicate)) {
     case JSON_KEYS_UNIQUE:
         return finding_allow();
@@ -59,7 +59,7 @@ static struct body_finding check_keys(const struct field_context *context, const
         return finding_bad_request(
             "body.duplicate-key",
             arena_printf(context->arena, "the key %s occurs twice in one JSON object; send it once",
-                         quote(context->arena, slice_from_string(duplicate))));
+                         quote(context->arena, duplicate)));
     case JSON_KEYS_NO_MEMORY:
     default:
         return finding_no_memory();
@@ -71,11 +71,11 @@ static struct body_finding check_unknown(const struct field_context *context, co
     struct body_finding finding = finding_allow();
     if (cJSON_IsObject(value))
         finding = check_keys(context, value, true);
-    if (!cJSON_IsObject(value) && !cJSON_IsArray(value))
-        return finding;
+    /* Only objects and lists have children. */
     for (const cJSON *child = value->child; child != NULL && finding.decision == FILTER_ALLOW;
          child = child->next)
-        finding = check_unknown(context, child);
+        if (child->child != NULL)
+            finding = check_unknown(context, child);
     return finding;
 }
 
@@ -134,9 +134,9 @@ static struct body_finding judge_inside(const struct field_context *context,
         else if (cJSON_IsObject(child))
             finding = fields_judge(context, field->members, child);
         else
-            finding = finding_bad_request(
-                "body.type",
-                arena_printf(context->arena, "%s must hold objects only", field->name));
+            finding = finding_bad_request("body.type", arena_printf(context->arena,
+                                                                    "%.*s must hold objects only",
+                                                                    SLICE_ARGS(field->name)));
     }
     return finding;
 }
@@ -175,10 +175,20 @@ static struct body_finding judge_value(const struct field_context *context,
     return finding;
 }
 
-static const struct field *find_field(const struct field_table *table, const char *key) {
+static bool is_ascii(struct slice text) {
+    unsigned char seen = 0;
+    for (size_t i = 0; i < text.len; i++)
+        seen |= (unsigned char)text.data[i];
+    return seen < 0x80;
+}
+
+static const struct field *find_field(const struct field_table *table, struct slice key) {
+    /* What folds beyond ASCII's case is rare; of other keys, most names differ by their length. */
+    bool ascii = is_ascii(key);
     for (; table != NULL; table = table->also)
         for (size_t i = 0; i < table->count; i++)
-            if (json_key_is(key, table->fields[i].name))
+            if (ascii ? slice_equal_ignoring_case(key, table->fields[i].name)
+                      : json_key_is(key, table->fields[i].name))
                 return &table->fields[i];
     return NULL;
 }
@@ -212,7 +222,7 @@ struct body_finding fields_judge(const struct field_context *context,
     struct body_finding finding = check_keys(context, object, true);
     for (const cJSON *member = object->child; member != NULL && finding.decision == FILTER_ALLOW;
          member = member->next) {
-        const struct field *field = find_field(table, member->string);
+        const struct field *field = find_field(table, slice_from_string(member->string));
         if (field == NULL) {
             finding = judge_unknown(context, table, member);
             continue;
@@ -223,8 +233,9 @@ struct body_finding fields_judge(const struct field_context *context,
         if (expected == NULL)
             finding = judge_value(context, field, member);
         else
-            finding = finding_bad_request(
-                "body.type", arena_printf(context->arena, "%s must be %s", field->name, expected));
+            finding =
+                finding_bad_request("body.type", arena_printf(context->arena, "%.*s must be %s",
+                                                              SLICE_ARGS(field->name), expected));
     }
     return finding;
 }
@@ -254,6 +265,7 @@ struct body_finding field_judge_words(const struct field_context *context,
         if (strcmp(value->valuestring, *word) == 0)
             return finding_allow();
     return finding_deny(field->rule,
-                        arena_printf(context->arena, "%s %s is not allowed; %s", field->name,
+                        arena_printf(context->arena, "%.*s %s is not allowed; %s",
+                                     SLICE_ARGS(field->name),
                                      quote(context->arena, fields_text(value)), field->reason));
 }

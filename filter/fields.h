@@ -36,7 +36,7 @@ typedef struct body_finding field_judge(const struct field_context *context,
                                         const struct field *field, const cJSON *value);
 
 struct field {
-    const char *name;
+    struct slice name;
     enum field_type type;
     field_judge *judge; /* NULL: every value of the type passes */
     const char *rule;
@@ -53,20 +53,23 @@ struct field_table {
     const char *unknown_rule;       /* refuses unknown fields under the allowlist preset */
 };
 
+#define FIELD_NAME(literal)                                                                        \
+    { (literal), sizeof(literal) - 1 }
+
 /* Rows, so that tables read as tables. */
 #define FIELD(n, t)                                                                                \
-    { .name = (n), .type = (t) }
+    { .name = FIELD_NAME(n), .type = (t) }
 #define FIELD_JUDGED(n, t, j, r, why)                                                              \
-    { .name = (n), .type = (t), .judge = (j), .rule = (r), .reason = (why) }
+    { .name = FIELD_NAME(n), .type = (t), .judge = (j), .rule = (r), .reason = (why) }
 #define FIELD_WORDS(n, w, r, why)                                                                  \
     {                                                                                              \
-        .name = (n), .type = FIELD_STRING, .judge = field_judge_words, .rule = (r),                \
+        .name = FIELD_NAME(n), .type = FIELD_STRING, .judge = field_judge_words, .rule = (r),      \
         .reason = (why), .words = (w)                                                              \
     }
 #define FIELD_MEMBERS(n, t, m)                                                                     \
-    { .name = (n), .type = (t), .members = &(m) }
+    { .name = FIELD_NAME(n), .type = (t), .members = &(m) }
 #define FIELD_MEMBERS_JUDGED(n, t, m, j, r)                                                        \
-    { .name = (n), .type = (t), .judge = (j), .rule = (r), .members = &(m) }
+    { .name = FIELD_NAME(n), .type = (t), .judge = (j), .rule = (r), .members = &(m) }
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof(fields)[0])
 
@@ -76,9 +79,9 @@ struct body_finding fields_judge(const struct field_context *context,
 
 /* The member of an object already judged that a Go struct's field `name` reads; NULL when it is
  * absent or null. */
-const cJSON *fields_member(const cJSON *object, const char *name);
+const cJSON *fields_member(const cJSON *object, struct slice name);
 /* The same for a string: empty when absent, null or no string. */
-struct slice fields_member_string(const cJSON *object, const char *name);
+struct slice fields_member_string(const cJSON *object, struct slice name);
 
 /* The text of a string value. Lives as long as the value. */
 struct slice fields_text(const cJSON *string);

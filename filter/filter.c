@@ -1,7 +1,7 @@
 #include "filter/filter.h"
 
 #include "filter/body_rules.h"
-#include "filter/endpoint_match.h"
+#include "filter/endpoint_index.h"
 #include "filter/endpoints.h"
 #include "filter/head_rules.h"
 #include "filter/media_type.h"
@@ -224,21 +224,19 @@ static bool read_request_line(const struct filter_policy *policy,
     return true;
 }
 
-struct filter_verdict filter_judge_head(const struct filter_policy *policy,
-                                        const struct filter_request *request, struct arena *arena) {
-    struct target target;
+static struct filter_verdict judge_head(const struct filter_policy *policy,
+                                        const struct filter_request *request,
+                                        const struct target *target, struct arena *arena) {
     struct filter_verdict worst;
-    if (!read_request_line(policy, request, arena, &target, &worst))
-        return worst;
-
     bool listed = false;
     enum filter_hijack hijack = FILTER_HIJACK_NONE;
-    size_t next = 0;
+    struct endpoint_matches matches =
+        endpoint_matches_start(policy->index, request->method, target->path);
     struct slice name;
     const struct endpoint *endpoint;
-    while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
+    while ((endpoint = endpoint_matches_next(&matches, &name))) {
         struct filter_verdict verdict =
-            judge_endpoint_head(policy, request, &target, endpoint, name, arena);
+            judge_endpoint_head(policy, request, target, endpoint, name, arena);
         /* No two rows that hijack match one path. */
         if (verdict.hijack != FILTER_HIJACK_NONE)
             hijack = verdict.hijack;
@@ -255,24 +253,33 @@ struct filter_verdict filter_judge_head(const struct filter_policy *policy,
     return worst;
 }
 
+struct filter_verdict filter_judge_head(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena) {
+    struct target target;
+    struct filter_verdict bad;
+    return read_request_line(policy, request, arena, &target, &bad)
+               ? judge_head(policy, request, &target, arena)
+               : bad;
+}
+
 struct filter_verdict filter_judge_body(const struct filter_policy *policy,
                                         const struct filter_request *request, struct slice body,
                                         struct arena *arena) {
     /* Judging the head again costs little next to a body, and leaves nothing to be passed from
      * one call to the other that could get out of step. */
-    struct filter_verdict worst = filter_judge_head(policy, request, arena);
+    struct target target;
+    struct filter_verdict worst;
+    if (!read_request_line(policy, request, arena, &target, &worst))
+        return worst;
+    worst = judge_head(policy, request, &target, arena);
     if (worst.decision != FILTER_NEED_BODY)
         return worst;
     worst.decision = FILTER_ALLOW;
-
-    struct target target;
-    struct filter_verdict ignored;
-    if (!read_request_line(policy, request, arena, &target, &ignored))
-        return ignored;
-    size_t next = 0;
+    struct endpoint_matches matches =
+        endpoint_matches_start(policy->index, request->method, target.path);
     struct slice name;
     const struct endpoint *endpoint;
-    while ((endpoint = endpoint_next_match(request->method, target.path, &next, &name))) {
+    while ((endpoint = endpoint_matches_next(&matches, &name))) {
         if (endpoint->body == BODY_NONE)
             continue;
         struct body_finding finding = body_rules_judge(policy, endpoint->body, body, arena);

@@ -42,71 +42,86 @@ cJSON *json_parse_object(struct slice text, struct arena *arena, struct json_err
     return object;
 }
 
-/* One folded byte or character of `key`; `*len` is how many bytes it took. */
-static char fold_next(const unsigned char *key, size_t *len) {
+/* One folded byte or character at the start of `key`, which is not empty; `*len` is how many bytes
+ * it took. */
+static char fold_next(struct slice key, size_t *len) {
+    const struct slice long_s = SLICE("\xC5\xBF");     /* U+017F */
+    const struct slice kelvin = SLICE("\xE2\x84\xAA"); /* U+212A */
+    if ((unsigned char)key.data[0] >= 0x80) {
+        if (slice_starts_with(key, long_s)) {
+            *len = long_s.len;
+            return 's';
+        }
+        if (slice_starts_with(key, kelvin)) {
+            *len = kelvin.len;
+            return 'k';
+        }
+    }
     *len = 1;
-    if (key[0] == 0xC5 && key[1] == 0xBF) { /* U+017F, long s */
-        *len = 2;
-        return 's';
-    }
-    if (key[0] == 0xE2 && key[1] == 0x84 && key[2] == 0xAA) { /* U+212A, Kelvin sign */
-        *len = 3;
-        return 'k';
-    }
-    return slice_ascii_lower((char)key[0]);
+    return slice_ascii_lower(key.data[0]);
 }
 
-bool json_key_is(const char *key, const char *name) {
-    const unsigned char *at = (const unsigned char *)key;
-    for (; *name != '\0' && *at != '\0'; name++) {
+bool json_key_is(struct slice key, struct slice name) {
+    /* Folding makes no key longer, so most names are told apart by their length. */
+    if (key.len < name.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
         size_t len;
-        if (fold_next(at, &len) != slice_ascii_lower(*name))
+        if (key.len == 0 || fold_next(key, &len) != slice_ascii_lower(name.data[i]))
             return false;
-        at += len;
+        key = slice_from(key, len);
     }
-    return *name == '\0' && *at == '\0';
+    return key.len == 0;
 }
 
-size_t json_fold(const char *key, char *folded) {
-    const unsigned char *at = (const unsigned char *)key;
+size_t json_fold(struct slice key, char *folded) {
     size_t used = 0;
-    while (*at != '\0') {
+    while (key.len > 0) {
         size_t len;
-        folded[used++] = fold_next(at, &len);
-        at += len;
+        folded[used++] = fold_next(key, &len);
+        key = slice_from(key, len);
     }
-    folded[used] = '\0';
     return used;
 }
 
+/* In any order that brings equal keys together; by length first, since that is cheap. */
 static int compare_keys(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct slice *left = a;
+    const struct slice *right = b;
+    if (left->len != right->len)
+        return left->len < right->len ? -1 : 1;
+    return left->len == 0 ? 0 : memcmp(left->data, right->data, left->len);
 }
 
 enum json_keys json_check_keys(const cJSON *object, bool fold, struct arena *arena,
-                               const char **duplicate) {
+                               struct slice *duplicate) {
     size_t count = 0;
-    size_t bytes = 0;
-    for (const cJSON *member = object->child; member != NULL; member = member->next) {
+    for (const cJSON *member = object->child; member != NULL; member = member->next)
         count++;
-        bytes += strlen(member->string) + 1;
-    }
     if (count < 2)
         return JSON_KEYS_UNIQUE;
 
-    const char **keys = arena_alloc(arena, count * sizeof *keys);
-    char *folded = fold ? arena_alloc(arena, bytes) : NULL;
-    if (keys == NULL || (fold && folded == NULL))
+    struct slice *keys = arena_alloc(arena, count * sizeof *keys);
+    if (keys == NULL)
         return JSON_KEYS_NO_MEMORY;
     size_t used = 0;
+    size_t bytes = 0;
     for (const cJSON *member = object->child; member != NULL; member = member->next) {
-        keys[used++] = fold ? folded : member->string;
-        if (fold)
-            folded += json_fold(member->string, folded) + 1;
+        keys[used] = slice_from_string(member->string);
+        bytes += keys[used++].len;
+    }
+    if (fold) {
+        char *folded = arena_alloc(arena, bytes);
+        if (folded == NULL)
+            return JSON_KEYS_NO_MEMORY;
+        for (size_t i = 0; i < count; i++) {
+            keys[i] = slice_of(folded, json_fold(keys[i], folded));
+            folded += keys[i].len;
+        }
     }
     qsort(keys, count, sizeof *keys, compare_keys);
     for (size_t i = 1; i < count; i++) {
-        if (strcmp(keys[i - 1], keys[i]) == 0) {
+        if (slice_equal(keys[i - 1], keys[i])) {
             *duplicate = keys[i];
             return JSON_KEYS_DUPLICATE;
         }

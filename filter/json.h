@@ -42,17 +42,18 @@ cJSON *json_parse_object(struct slice text, struct arena *arena, struct json_err
 /* Whether `key` selects the struct field `name` in Go: equal under simple Unicode case folding,
  * which for the all-ASCII names of the Docker API means ASCII case, U+017F for s, U+212A for k
  * (https://pkg.go.dev/encoding/json#Unmarshal). */
-bool json_key_is(const char *key, const char *name);
+bool json_key_is(struct slice key, struct slice name);
 
-/* Writes the folded form of `key` with a NUL; never longer than `key`, and `folded` may be `key`.
- * Two keys select the same field exactly when their folded forms are equal. Returns the length. */
-size_t json_fold(const char *key, char *folded);
+/* Writes the folded form of `key`; never longer than `key`, and `folded` may be its data. Two keys
+ * select the same field exactly when their folded forms are equal. Returns the length. */
+size_t json_fold(struct slice key, char *folded);
 
 enum json_keys { JSON_KEYS_UNIQUE, JSON_KEYS_DUPLICATE, JSON_KEYS_NO_MEMORY };
 
 /* Whether two keys of `object` are equal: after folding, as of a Go struct, or exactly, as of a Go
- * map. `*duplicate` is one of them. Takes n log n time in the number of members. */
+ * map. `*duplicate`, in the arena or the object, is one of them. Takes n log n time in the number
+ * of members. */
 enum json_keys json_check_keys(const cJSON *object, bool fold, struct arena *arena,
-                               const char **duplicate);
+                               struct slice *duplicate);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "filter/word.h"
+
 struct scanner {
     const unsigned char *at;
     const unsigned char *end;
@@ -35,9 +37,12 @@ static bool is_digit(int byte) {
 }
 
 static void skip_space(struct scanner *scanner) {
-    while (peek(scanner) == ' ' || peek(scanner) == '\t' || peek(scanner) == '\n' ||
-           peek(scanner) == '\r')
+    /* Mostly there is none, and nothing that may follow is below a space. */
+    for (int byte = peek(scanner); byte <= ' '; byte = peek(scanner)) {
+        if (byte != ' ' && byte != '\t' && byte != '\n' && byte != '\r')
+            return;
         scanner->at++;
+    }
 }
 
 static size_t skip_digits(struct scanner *scanner) {
@@ -149,10 +154,29 @@ static bool check_utf8(struct scanner *scanner) {
     return fail(scanner, "a string is not valid UTF-8");
 }
 
+/* What stands in a string for itself and needs no other check. */
+static bool is_plain(int byte) {
+    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+
+static void skip_plain(struct scanner *scanner) {
+    while ((size_t)(scanner->end - scanner->at) >= sizeof(text_word)) {
+        text_word word = word_load(scanner->at);
+        size_t plain = word_first(word_any_not_ascii(word) | word_any_below(word, 0x20) |
+                                  word_any_equal(word, '"') | word_any_equal(word, '\\'));
+        scanner->at += plain;
+        if (plain < sizeof word)
+            return;
+    }
+    while (is_plain(peek(scanner)))
+        scanner->at++;
+}
+
 static bool check_string(struct scanner *scanner) {
     if (!take(scanner, '"'))
         return fail(scanner, "a string was expected");
     for (;;) {
+        skip_plain(scanner);
         int byte = peek(scanner);
         if (byte < 0)
             return fail(scanner, "a string does not end");

@@ -108,8 +108,8 @@ struct body_finding mount_judge_volumes(const struct field_context *context,
  * as well, and the engine resolves sub-paths of volumes and images without leaving them. */
 static struct body_finding judge_mount(const struct field_context *context,
                                        const struct field *field, const cJSON *mount) {
-    struct slice type = fields_member_string(mount, "Type");
-    struct slice source = fields_member_string(mount, "Source");
+    struct slice type = fields_member_string(mount, SLICE("Type"));
+    struct slice source = fields_member_string(mount, SLICE("Source"));
     if (slice_equal(type, SLICE("tmpfs")) || slice_equal(type, SLICE("image")))
         return finding_allow();
     if (slice_equal(type, SLICE("volume")))

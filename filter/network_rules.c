@@ -89,7 +89,7 @@ static struct body_finding judge_bridge_options(const struct field_context *cont
 static struct body_finding judge_config_from(const struct field_context *context,
                                              const struct field *field, const cJSON *value) {
     (void)context;
-    if (fields_member_string(value, "Network").len == 0)
+    if (fields_member_string(value, SLICE("Network")).len == 0)
         return finding_allow();
     return finding_deny(field->rule, field->reason);
 }

@@ -36,8 +36,11 @@ struct filter_policy *filter_policy_new(const struct filter_settings *settings, 
     if (!settings_make_sense(settings, error, error_size))
         return NULL;
     struct filter_policy *policy = calloc(1, sizeof(*policy));
-    if (!policy) {
+    if (policy)
+        policy->index = endpoint_index_new();
+    if (!policy || !policy->index) {
         snprintf(error, error_size, "out of memory");
+        filter_policy_free(policy);
         return NULL;
     }
     policy->preset = settings->preset;
@@ -58,5 +61,6 @@ void filter_policy_free(struct filter_policy *policy) {
     if (!policy)
         return;
     bind_list_clear(&policy->binds);
+    endpoint_index_free(policy->index);
     free(policy);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "filter/bind.h"
+#include "filter/endpoint_index.h"
 #include "filter/filter.h"
 
 /* Immutable once filter_policy_new returned it, so threads share it without locks. */
@@ -13,7 +14,8 @@ struct filter_policy {
     enum filter_buildkit buildkit;
     bool allow_unknown;
     unsigned api_floor_minor; /* never 0 */
-    struct bind_list binds;   /* host folders that --allow-bind opened */
+    struct endpoint_index *index;
+    struct bind_list binds; /* host folders that --allow-bind opened */
 };
 
 #endif

@@ -19,7 +19,7 @@ static bool is_unreserved(char c) {
 
 /* What may stand unescaped in a path: RFC 3986's pchar without the escapes, and the slash. */
 static bool is_path_character(char c) {
-    return is_unreserved(c) || (c != '\0' && strchr("!$&'()*+,;=:@/", c) != NULL);
+    return is_unreserved(c) || c == '/' || (c != '\0' && strchr("!$&'()*+,;=:@", c) != NULL);
 }
 
 /* Printable ASCII without the fragment's mark: the engine reads '#' and what follows as path, most
@@ -36,8 +36,28 @@ static bool is_odd_escape(int byte) {
            (byte < 0x80 && is_unreserved((char)byte));
 }
 
+/* Where in a raw path the name of an image may begin: behind /images/ or /distribution/, which only
+ * a version may precede, all in plain characters. raw.len if nowhere. */
+static size_t image_name_start(struct slice raw) {
+    static const struct slice prefixes[] = {{"/images/", 8}, {"/distribution/", 14}};
+    struct slice version = SLICE("/v1.");
+    size_t at = 0;
+    if (slice_starts_with(raw, version))
+        for (at = version.len; at < raw.len && is_digit(raw.data[at]);)
+            at++;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (slice_starts_with(slice_from(raw, at), prefixes[i]))
+            return at + prefixes[i].len;
+    return raw.len;
+}
+
 /* Decodes `raw` once; false for bytes and escapes that are refused. `out` holds raw.len bytes. */
 static bool decode_path(struct slice raw, char *out, size_t *length) {
+    /* docker-java, which Testcontainers for Java is built on, escapes the slashes in the names of
+     * images. The engine decodes a path before it routes it, so it cannot tell them from plain
+     * ones, nor need we: such a path stays one of an image however it is read. At the end of the
+     * path an escaped slash is no part of a name. */
+    size_t name = image_name_start(raw);
     size_t used = 0;
     for (size_t i = 0; i < raw.len; i++) {
         if (raw.data[i] != '%') {
@@ -47,7 +67,8 @@ static bool decode_path(struct slice raw, char *out, size_t *length) {
             continue;
         }
         int byte = percent_decode_at(raw, i);
-        if (byte < 0 || is_odd_escape(byte))
+        bool slash_in_name = byte == '/' && i >= name && raw.len - i > 3;
+        if (byte < 0 || (is_odd_escape(byte) && !slash_in_name))
             return false;
         out[used++] = (char)(unsigned char)byte;
         i += 2;

@@ -3,7 +3,8 @@
  * The engine is written in Go: net/url percent-decodes the path once, the router answers 301 to a
  * path that is not clean, then matches the decoded path with an optional leading version segment.
  * Everything that another reader could read differently is refused, because no ordinary client
- * sends it. */
+ * sends it. One escape that some do send is read: of a slash in the name of an image, behind
+ * /images/ or /distribution/. */
 #ifndef DIND_PROXY_FILTER_TARGET_H
 #define DIND_PROXY_FILTER_TARGET_H
 

@@ -276,7 +276,8 @@ static enum progress run_body(struct conn *conn) {
  * answer that the client has not read yet (RFC 9112 section 9.6). */
 static enum progress run_linger(struct conn *conn) {
     char waste[4096];
-    if (stream_end_write(&conn->client) == STREAM_ERROR)
+    enum stream_status told = stream_end_write(&conn->client);
+    if (told == STREAM_ERROR)
         return conn_fail(conn, NULL);
     buffer_release(&conn->in, &conn->worker->pools.buffers);
     for (int turn = 0; turn < LINGER_TURN; turn++) {
@@ -287,6 +288,9 @@ static enum progress run_linger(struct conn *conn) {
         if (status == STREAM_WAIT)
             continue;
         conn->lingered += got;
+        /* It has ended already, and does not know yet that we do: TLS waits for room to say so. */
+        if (status == STREAM_EOF && told == STREAM_WAIT)
+            return PROGRESS_WAIT;
         if (status != STREAM_OK) {
             conn->state = CONN_CLOSED;
             return PROGRESS_NEXT;

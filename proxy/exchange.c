@@ -106,6 +106,26 @@ static enum progress no_answer(struct conn *conn, const char *why) {
     return reply_fault(conn, 502, "the Docker engine gave no valid answer: %s", why);
 }
 
+/* A tunnel may last for days in silence: of its request only what the log will tell is kept. */
+static void forget_head(struct conn *conn) {
+    enum { ALIGNMENT_LOSS = 64 };
+    struct conn_request *request = &conn->request;
+    struct filter_request kept = {0};
+    struct arena slim = {0};
+    struct slice method = request->http.judged.method;
+    struct slice target = request->http.judged.target;
+    if (conn->up.first.len > 0 ||
+        arena_reserve(&slim, method.len + target.len + ALIGNMENT_LOSS) < 0)
+        return;
+    kept.method = arena_copy(&slim, method);
+    kept.target = arena_copy(&slim, target);
+    arena_reset(&conn->arena);
+    conn->arena = slim;
+    request->head = slice_of(NULL, 0);
+    request->http = (struct http_request){.judged = kept};
+    request->verdict.reason = NULL;
+}
+
 static enum progress open_tunnel(struct conn *conn) {
     if (!conn->request.up_ended)
         return no_answer(conn, "it hijacked the connection before the request's end");
@@ -113,6 +133,7 @@ static enum progress open_tunnel(struct conn *conn) {
     conn->down.framing = framing_until_close();
     conn->request.up_ended = false;
     conn_count_as(conn, COUNTER_TUNNEL);
+    forget_head(conn);
     conn->state = CONN_TUNNEL;
     return PROGRESS_NEXT;
 }

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "filter/word.h"
+
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x)  STRINGIFY_(x)
 
@@ -86,20 +88,43 @@ size_t http_head_end(struct slice data, size_t *seen) {
     return 0;
 }
 
+/* How many bytes at the front are no control bytes. */
+static size_t text_run(struct slice text) {
+    size_t at = 0;
+    while (text.len - at >= sizeof(text_word)) {
+        text_word word = word_load(text.data + at);
+        size_t run = word_first(word_any_below(word, 0x20) | word_any_equal(word, 0x7f));
+        at += run;
+        if (run < sizeof word)
+            return at;
+    }
+    while (at < text.len && (unsigned char)text.data[at] >= 0x20 && text.data[at] != 0x7f)
+        at++;
+    return at;
+}
+
 /* Line ends, folding and control bytes: what parsers are lenient about, each in its own way. */
 static const char *check_lines(struct slice head) {
     if (head.len == 0 || head.data[0] == '\r' || head.data[0] == '\n')
         return "an empty line stands before the message";
-    for (size_t i = 0; i < head.len; i++) {
-        unsigned char c = (unsigned char)head.data[i];
-        if (c == '\n' && (i == 0 || head.data[i - 1] != '\r'))
-            return "a line ends without CR";
-        if (c == '\r' && (i + 1 == head.len || head.data[i + 1] != '\n'))
-            return "a CR stands inside a line";
-        if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
+    for (size_t i = text_run(head); i < head.len; i += 1 + text_run(slice_from(head, i + 1))) {
+        char next = i + 1 < head.len ? head.data[i + 1] : '\0';
+        switch (head.data[i]) {
+        case '\n':
+            if (head.data[i - 1] != '\r')
+                return "a line ends without CR";
+            if (next == ' ' || next == '\t')
+                return "a header line is folded";
+            break;
+        case '\r':
+            if (next != '\n')
+                return "a CR stands inside a line";
+            break;
+        case '\t':
+            break;
+        default:
             return "the head has a control byte";
-        if ((c == ' ' || c == '\t') && i > 0 && head.data[i - 1] == '\n')
-            return "a header line is folded";
+        }
     }
     return NULL;
 }
@@ -126,8 +151,9 @@ static const char *check_request_line(struct slice head, bool *http_1_0) {
  */
 static size_t count_lines(struct slice head) {
     size_t count = 0;
-    for (size_t i = 0; i < head.len; i++)
-        count += head.data[i] == '\n';
+    const char *end = head.data + head.len;
+    for (const char *at = head.data; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++)
+        count++;
     return count > 2 ? count - 2 : 0;
 }
 

@@ -257,25 +257,56 @@ void log_string(struct log_record *record, const char *key, const char *value) {
     log_slice(record, key, slice_from_string(value));
 }
 
+/* The last `digits` decimal digits of `value`, at `text`. */
+static void put_digits(char *text, size_t digits, uint64_t value) {
+    while (digits-- > 0) {
+        text[digits] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 void log_number(struct log_record *record, const char *key, uint64_t value) {
     size_t start = record->len;
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    if (!put_key(record, key) || !put_string(record, text))
+    size_t digits = 1;
+    for (uint64_t rest = value / 10; rest > 0; rest /= 10)
+        digits++;
+    char text[20]; /* UINT64_MAX */
+    put_digits(text, digits, value);
+    if (!put_key(record, key) || !put(record, text, digits))
         record->len = start;
+}
+
+/* Now, in UTC, as RFC 3339 has it with milliseconds; empty if there is no clock. All but those are
+ * kept for the rest of the second, for they cost as much as the rest of a line. */
+static struct slice format_time(void) {
+    enum { MS_LEN = sizeof ".999Z" - 1 };
+    static _Thread_local struct {
+        time_t second;
+        size_t len; /* 0 at first */
+        char text[40];
+    } kept;
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+        return SLICE("");
+    if (kept.len == 0 || kept.second != now.tv_sec) {
+        struct tm utc;
+        kept.len = gmtime_r(&now.tv_sec, &utc) == NULL
+                       ? 0
+                       : strftime(kept.text, sizeof kept.text - MS_LEN, "%Y-%m-%dT%H:%M:%S", &utc);
+        kept.second = now.tv_sec;
+        if (kept.len == 0)
+            return SLICE("");
+        kept.text[kept.len] = '.';
+        kept.text[kept.len + MS_LEN - 1] = 'Z';
+    }
+    put_digits(kept.text + kept.len + 1, 3, (uint64_t)now.tv_nsec / 1000000);
+    return slice_of(kept.text, kept.len + MS_LEN);
 }
 
 void log_begin(struct log_record *record, enum log_level level, const char *event) {
     record->level = level;
     record->len = 0;
-    struct timespec now;
-    struct tm utc;
-    char time[40] = "";
-    if (clock_gettime(CLOCK_REALTIME, &now) == 0 && gmtime_r(&now.tv_sec, &utc) != NULL) {
-        size_t len = strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &utc);
-        snprintf(time + len, sizeof time - len, ".%03ldZ", now.tv_nsec / 1000000);
-    }
-    log_string(record, "time", time);
+    log_slice(record, "time", format_time());
     log_string(record, "level", level_names[level]);
     log_string(record, "event", event);
 }

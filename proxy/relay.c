@@ -48,31 +48,27 @@ static void count_bytes(const struct relay_pools *pools, enum counter_path path,
         counter_add(&pools->counters->bytes[path], bytes);
 }
 
-/* Sends what user space holds and may send. */
+/* Sends what user space holds and may send: a head and what follows it together, since each write
+ * wakes the reader. */
 static enum step write_out(struct relay *relay, struct relay_pools *pools) {
+    struct slice held = slice_first(buffer_slice(relay->in), relay->approved);
+    struct slice first = relay->first.len > 0 ? relay->first : held;
+    struct slice second = relay->first.len > 0 ? held : slice_of(NULL, 0);
     size_t put = 0;
-    if (relay->first.len > 0) {
-        if (!relay->to->writable)
-            return STEP_WAIT;
-        enum step step =
-            step_from_write(stream_write(relay->to, relay->first.data, relay->first.len, &put));
-        relay->first = slice_from(relay->first, put);
-        relay->total += put;
-        count_bytes(pools, COUNTER_USER, put);
-        return step;
-    }
-    if (relay->approved == 0)
+    if (first.len == 0)
         return STEP_NOTHING;
     if (!relay->to->writable)
         return STEP_WAIT;
-    enum step step = step_from_write(
-        stream_write(relay->to, relay->in->data + relay->in->start, relay->approved, &put));
-    if (step == STEP_MOVED) {
-        relay->approved -= put;
-        relay->total += put;
-        count_bytes(pools, COUNTER_USER, put);
-        buffer_consume(relay->in, &pools->buffers, put);
-    }
+    enum step step = step_from_write(stream_write_two(relay->to, first, second, &put));
+    if (step != STEP_MOVED)
+        return step;
+    size_t of_first = put < relay->first.len ? put : relay->first.len;
+    relay->total += put;
+    count_bytes(pools, COUNTER_USER, put);
+    relay->first = slice_from(relay->first, of_first);
+    relay->approved -= put - of_first;
+    if (put > of_first)
+        buffer_consume(relay->in, &pools->buffers, put - of_first);
     return step;
 }
 

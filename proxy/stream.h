@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "filter/slice.h"
 #include "tls/tls.h"
 
 struct stream {
@@ -20,7 +21,8 @@ struct stream {
     bool readable;
     bool writable;
     bool hung_up;     /* the kernel says both directions are over, or the socket has an error */
-    bool read_ended;  /* the peer ended its direction */
+    bool peer_ended;  /* the kernel says that the peer ended its direction: read until that comes */
+    bool read_ended;  /* it has come */
     bool write_ended; /* we ended ours */
     bool broken;      /* a write met an error, which the kernel tells only once */
     bool read_wants_write; /* TLS has to write before it can read on */
@@ -64,6 +66,10 @@ enum stream_status stream_read(struct stream *stream, void *buffer, size_t size,
  */
 enum stream_status stream_write(struct stream *stream, const void *buffer, size_t size,
                                 size_t *put);
+
+/* The same for two pieces, the second of which may be empty; may take of the first alone. */
+enum stream_status stream_write_two(struct stream *stream, struct slice first, struct slice second,
+                                    size_t *put);
 
 /* Ends our direction once everything written is on its way: OK (also when done before), WAIT or
  * ERROR. */

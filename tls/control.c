@@ -120,8 +120,7 @@ enum tls_status tls_control_settle(struct tls_session *session, struct tls_error
         return TLS_WANT_WRITE;
     /* A part of a record cannot be taken: the kernel seals all of it or nothing. */
     struct ktls_keys keys;
-    bool done = put == sizeof update &&
-                tls_handoff_next_keys(session, KTLS_SEND, &keys) == 0 &&
+    bool done = put == sizeof update && tls_handoff_next_keys(session, KTLS_SEND, &keys) == 0 &&
                 ktls_install(fd, KTLS_SEND, &keys) == 0;
     explicit_bzero(&keys, sizeof keys);
     if (!done)

@@ -33,9 +33,9 @@ bool tls_kernel_available(char *text, size_t size) {
             if (!support.takes[version][cipher])
                 continue;
             const char *before = separator[0] == ',' ? "" : versions[version];
-            int length = snprintf(text + used, size - used, "%s%s%s%s", separator, before,
-                                  before[0] == '\0' ? "" : ": ",
-                                  ktls_cipher_name((enum ktls_cipher)cipher));
+            int length =
+                snprintf(text + used, size - used, "%s%s%s%s", separator, before,
+                         before[0] == '\0' ? "" : ": ", ktls_cipher_name((enum ktls_cipher)cipher));
             used += length > 0 ? (size_t)length : 0;
             separator = ", ";
         }

@@ -42,18 +42,21 @@ static void write_sequence(unsigned char *to, uint64_t sequence) {
         to[i] = (unsigned char)(sequence >> (56 - 8 * i));
 }
 
-/* AES-GCM: the nonce is a salt of four bytes and eight more, which TLS 1.3 derives too and TLS 1.2
+enum { GCM_SALT = TLS_CIPHER_AES_GCM_128_SALT_SIZE, GCM_NONCE = TLS_CIPHER_AES_GCM_128_IV_SIZE };
+_Static_assert(GCM_SALT == TLS_CIPHER_AES_GCM_256_SALT_SIZE &&
+                   GCM_NONCE == TLS_CIPHER_AES_GCM_256_IV_SIZE,
+               "both key sizes have the same nonces");
+
+/* AES-GCM's nonce is a salt of four bytes and eight more, which TLS 1.3 derives too and TLS 1.2
  * counts. Starting at the record's number, it goes on where user space left off. */
-#define FILL_GCM(info, keys)                                                                       \
-    do {                                                                                           \
-        memcpy((info).key, (keys)->key, sizeof(info).key);                                         \
-        memcpy((info).salt, (keys)->iv, sizeof(info).salt);                                        \
-        if ((keys)->version == KTLS_TLS13)                                                         \
-            memcpy((info).iv, (keys)->iv + sizeof(info).salt, sizeof(info).iv);                    \
-        else                                                                                       \
-            write_sequence((info).iv, (keys)->sequence);                                           \
-        write_sequence((info).rec_seq, (keys)->sequence);                                          \
-    } while (0)
+static void write_gcm_nonce(const struct ktls_keys *keys, unsigned char *salt,
+                            unsigned char *nonce) {
+    memcpy(salt, keys->iv, GCM_SALT);
+    if (keys->version == KTLS_TLS13)
+        memcpy(nonce, keys->iv + GCM_SALT, GCM_NONCE);
+    else
+        write_sequence(nonce, keys->sequence);
+}
 
 int ktls_install(int fd, enum ktls_direction direction, const struct ktls_keys *keys) {
     union {
@@ -68,12 +71,16 @@ int ktls_install(int fd, enum ktls_direction direction, const struct ktls_keys *
     case KTLS_AES_128_GCM:
         info.head.cipher_type = TLS_CIPHER_AES_GCM_128;
         size = sizeof info.gcm_128;
-        FILL_GCM(info.gcm_128, keys);
+        memcpy(info.gcm_128.key, keys->key, sizeof info.gcm_128.key);
+        write_gcm_nonce(keys, info.gcm_128.salt, info.gcm_128.iv);
+        write_sequence(info.gcm_128.rec_seq, keys->sequence);
         break;
     case KTLS_AES_256_GCM:
         info.head.cipher_type = TLS_CIPHER_AES_GCM_256;
         size = sizeof info.gcm_256;
-        FILL_GCM(info.gcm_256, keys);
+        memcpy(info.gcm_256.key, keys->key, sizeof info.gcm_256.key);
+        write_gcm_nonce(keys, info.gcm_256.salt, info.gcm_256.iv);
+        write_sequence(info.gcm_256.rec_seq, keys->sequence);
         break;
     case KTLS_CHACHA20_POLY1305:
         info.head.cipher_type = TLS_CIPHER_CHACHA20_POLY1305;

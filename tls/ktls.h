@@ -51,7 +51,7 @@ ssize_t ktls_send(int fd, unsigned char type, const void *bytes, size_t size);
 /* What the running kernel takes. */
 struct ktls_support {
     bool takes[KTLS_VERSIONS][KTLS_CIPHERS]; /* in both directions */
-    int error; /* why nothing at all, as an errno, or 0 */
+    int error;                               /* why nothing at all, as an errno, or 0 */
 };
 
 /* Finds out, with throw-away keys on a loopback connection of its own. Blocks for a moment. */

@@ -15,6 +15,13 @@ static void close_descriptor(const int *fd) {
 
 #define AUTO_CLOSE __attribute__((cleanup(close_descriptor)))
 
+/* Takes it from its variable, so that it outlives that. */
+static int keep(int *fd) {
+    int kept = *fd;
+    *fd = -1;
+    return kept;
+}
+
 /* One end of a loopback connection; the other end, in `*peer`, keeps it open. -1 with errno. */
 static int connected_socket(int *peer) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -28,9 +35,7 @@ static int connected_socket(int *peer) {
     *peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (*peer < 0)
         return -1;
-    int fd = client;
-    client = -1;
-    return fd;
+    return keep(&client);
 }
 
 /* 0, or the errno of what failed. Nothing is ever sent, so any keys will do. */

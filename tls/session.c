@@ -274,8 +274,8 @@ const char *tls_version_name(struct tls_session *session) {
 }
 
 const char *tls_cipher_name(struct tls_session *session) {
-    const char *name = session->wolf == NULL ? session->cipher_name
-                                             : wolfSSL_get_cipher_name(session->wolf);
+    const char *name =
+        session->wolf == NULL ? session->cipher_name : wolfSSL_get_cipher_name(session->wolf);
     return name != NULL ? name : "";
 }
 

@@ -68,6 +68,7 @@ class TlsStream(Stream):
         self.state = threading.Lock()
         self.sending = threading.Lock()
         self.peer_closed = False
+        self.ready = b""  # read by close_write
         self._handshake()
 
     def _feed(self):
@@ -112,6 +113,9 @@ class TlsStream(Stream):
         while True:
             try:
                 with self.state:
+                    if self.ready:
+                        data, self.ready = self.ready, b""
+                        return data
                     if self.peer_closed:
                         return b""
                     data = self.object.read(size)
@@ -133,6 +137,15 @@ class TlsStream(Stream):
 
     def close_write(self):
         with self.state:
+            # OpenSSL's shutdown also looks for the peer's, and breaks on data that comes before it.
+            try:
+                while data := self.object.read(65536):
+                    self.ready += data
+                self.peer_closed = True
+            except ssl.SSLZeroReturnError:
+                self.peer_closed = True
+            except ssl.SSLError:
+                pass  # nothing more for now, or what the next recv will say again
             try:
                 self.object.unwrap()
             except (ssl.SSLWantReadError, ssl.SSLError):

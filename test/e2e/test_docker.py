@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from client import Client
 from docker_engine import DOCKER, IMAGE, SECOND_DOCKER
 from proxy_process import sanitizer
 from recorder import wait_until
@@ -371,6 +372,26 @@ def test_a_newer_client(proxied, arguments, output):
         assert result.returncode == 125 and "blocked by jailoc proxy: " in result.stderr
     else:
         assert (result.returncode, result.stdout) == (0, output), result.stderr
+
+
+@pytest.mark.parametrize("path,status", [
+    (IMAGE.replace("/", "%2F") + "/json", 200),
+    (IMAGE.replace("/", "%2f") + "/history", 200),
+    ("nobody%2Fhas:1/json", 404),
+    # What the engine would redirect or route elsewhere.
+    (IMAGE.replace("/", "%2F%2F") + "/json", 400),
+    ("x%2F..%2F..%2Fcontainers%2Fjson", 400),
+])
+def test_slashes_in_image_names_escaped_as_docker_java_does(proxied, path, status):
+    certificate = proxied.environment.get("DOCKER_CERT_PATH")
+    with Client(proxied.url, certificate) as client:
+        client.send(f"GET /v1.41/images/{path} HTTP/1.1\r\nHost: docker\r\n\r\n".encode())
+        response = client.read_response("GET")
+    assert response.status == status, response.body
+    if status == 404:
+        assert "nobody/has:1" in response.message()
+    if path.endswith("/json") and status == 200:
+        assert IMAGE in response.json()["RepoTags"]
 
 
 def test_a_client_without_the_right_certificate_gets_nothing(proxied, certificates):

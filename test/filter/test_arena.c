@@ -109,6 +109,21 @@ static void it_works_again_after_a_reset(void **state) {
     arena_reset(&arena);
 }
 
+static void room_that_was_reserved_is_used_first(void **state) {
+    (void)state;
+    struct arena arena = {0};
+    assert_int_equal(arena_reserve(&arena, 64), 0);
+    const char *first = arena_alloc(&arena, 32);
+    const char *second = arena_alloc(&arena, 32);
+    assert_ptr_equal(second, first + 32);
+    /* And then as ever. */
+    assert_non_null(arena_alloc(&arena, 32));
+    arena_reset(&arena);
+    assert_int_equal(arena_reserve(&arena, SIZE_MAX), -1);
+    assert_non_null(arena_alloc(&arena, 1));
+    arena_reset(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_aligned_apart_and_writable),
@@ -119,6 +134,7 @@ int main(void) {
         cmocka_unit_test(printf_formats_short_and_long),
         cmocka_unit_test(copies_are_apart_from_the_original),
         cmocka_unit_test(it_works_again_after_a_reset),
+        cmocka_unit_test(room_that_was_reserved_is_used_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "filter/endpoint_index.h"
 #include "filter/endpoint_match.h"
 #include "filter/endpoints.h"
 
@@ -118,33 +119,41 @@ static void paths_match_exactly(void **state) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct slice name;
         print_message("%s : %s\n", cases[i].route, cases[i].path);
-        bool matches =
-            endpoint_path_matches(cases[i].route, slice_from_string(cases[i].path), &name);
+        struct endpoint_route route = endpoint_route_parse(cases[i].route);
+        bool matches = endpoint_path_matches(&route, slice_from_string(cases[i].path), &name);
         assert_int_equal(matches, cases[i].name != NULL);
         assert_slice(name, cases[i].name ? cases[i].name : "");
     }
 }
 
+static bool method_matches(const char *text, const char *method) {
+    struct endpoint_route route = endpoint_route_parse(text);
+    return endpoint_method_matches(&route, slice_from_string(method));
+}
+
 static void methods_match_exactly_but_for_head_and_any(void **state) {
     (void)state;
-    assert_true(endpoint_method_matches("GET /x", SLICE("GET")));
-    assert_true(endpoint_method_matches("GET /x", SLICE("HEAD")));
-    assert_true(endpoint_method_matches("* /x", SLICE("PATCH")));
-    assert_false(endpoint_method_matches("HEAD /x", SLICE("GET")));
-    assert_false(endpoint_method_matches("POST /x", SLICE("HEAD")));
-    assert_false(endpoint_method_matches("POST /x", SLICE("post")));
-    assert_false(endpoint_method_matches("POST /x", SLICE("POS")));
-    assert_false(endpoint_method_matches("POST /x", SLICE("POSTS")));
-    assert_false(endpoint_method_matches("POST /x", SLICE("*")));
+    assert_true(method_matches("GET /x", "GET"));
+    assert_true(method_matches("GET /x", "HEAD"));
+    assert_true(method_matches("* /x", "PATCH"));
+    assert_false(method_matches("HEAD /x", "GET"));
+    assert_false(method_matches("POST /x", "HEAD"));
+    assert_false(method_matches("POST /x", "post"));
+    assert_false(method_matches("POST /x", "POS"));
+    assert_false(method_matches("POST /x", "POSTS"));
+    assert_false(method_matches("POST /x", "*"));
+    assert_false(method_matches("POST /x", ""));
 }
 
 /* The route of the nth row that a request falls under, NULL if there are fewer. */
-static const char *nth_route(const char *method, const char *path, size_t n) {
-    size_t next = 0;
+static const char *nth_route(const struct endpoint_index *index, const char *method,
+                             const char *path, size_t n) {
+    struct endpoint_matches matches =
+        endpoint_matches_start(index, slice_from_string(method), slice_from_string(path));
     struct slice name;
     const struct endpoint *row = NULL;
     for (size_t i = 0; i <= n; i++)
-        row = endpoint_next_match(slice_from_string(method), slice_from_string(path), &next, &name);
+        row = endpoint_matches_next(&matches, &name);
     return row ? row->route : NULL;
 }
 
@@ -183,10 +192,12 @@ static void requests_fall_under_the_rows_they_should(void **state) {
         {"GET", "/session", {NULL}},
         {"GET", "/services/a/b", {NULL}},
     };
+    struct endpoint_index *index = endpoint_index_new();
+    assert_non_null(index);
     for (size_t i = 0; i < COUNT(cases); i++) {
         print_message("%s %s\n", cases[i].method, cases[i].path);
         for (size_t n = 0; n < COUNT(cases[i].rows); n++) {
-            const char *route = nth_route(cases[i].method, cases[i].path, n);
+            const char *route = nth_route(index, cases[i].method, cases[i].path, n);
             if (!cases[i].rows[n]) {
                 assert_null(route);
                 break;
@@ -195,6 +206,90 @@ static void requests_fall_under_the_rows_they_should(void **state) {
             assert_string_equal(route, cases[i].rows[n]);
         }
     }
+    endpoint_index_free(index);
+}
+
+/* Asserts that the index finds the very rows that a walk through the whole table finds, in the same
+ * order and with the same names. Returns how many. */
+static size_t assert_index_is_complete(const struct endpoint_index *index, const char *method,
+                                       const char *path) {
+    struct endpoint_matches matches =
+        endpoint_matches_start(index, slice_from_string(method), slice_from_string(path));
+    struct slice found_name;
+    size_t count = 0;
+    for (size_t i = 0; i < endpoint_count; i++) {
+        struct endpoint_route route = endpoint_route_parse(endpoints[i].route);
+        struct slice name;
+        if (!endpoint_method_matches(&route, slice_from_string(method)) ||
+            !endpoint_path_matches(&route, slice_from_string(path), &name))
+            continue;
+        const struct endpoint *found = endpoint_matches_next(&matches, &found_name);
+        if (found != &endpoints[i] || !slice_equal(found_name, name))
+            fail_msg("%s %s: the index misses %s", method, path, endpoints[i].route);
+        count++;
+    }
+    if (endpoint_matches_next(&matches, &found_name))
+        fail_msg("%s %s: the index finds too much", method, path);
+    return count;
+}
+
+/* The path of a route with every placeholder replaced. */
+static void fill_in(const char *route, const char *name, char *path, size_t room) {
+    size_t used = 0;
+    for (const char *at = strchr(route, ' ') + 1; *at; at++) {
+        bool placeholder = *at == '{';
+        const char *text = placeholder ? name : at;
+        size_t len = placeholder ? strlen(name) : 1;
+        assert_true(used + len < room);
+        memcpy(path + used, text, len);
+        used += len;
+        if (placeholder)
+            at = strchr(at, '}');
+    }
+    path[used] = '\0';
+}
+
+static void the_index_misses_no_row(void **state) {
+    (void)state;
+    static const char *const methods[] = {"GET", "HEAD",    "POST",  "PUT",  "DELETE",
+                                          "*",   "OPTIONS", "PATCH", "GETX", "PRI"};
+    static const char *const names[] = {
+        "a", "a/b", "", "json", "create", "{name}", "a/checkpoints/b"};
+    static const char *const others[] = {
+        "/",
+        "/x",
+        "/containers",
+        "/containers/",
+        "/container/json",
+        "/containersx",
+        "/debug",
+        "/debug/",
+        "/networks",
+        "/networks/",
+        "/{name}",
+        "/{id}",
+        "/v2/_catalog",
+        "/images/json/",
+        "/moby.buildkit.v1.Control",
+        "//json",
+    };
+    struct endpoint_index *index = endpoint_index_new();
+    assert_non_null(index);
+    for (size_t m = 0; m < COUNT(methods); m++) {
+        for (size_t i = 0; i < endpoint_count; i++) {
+            for (size_t n = 0; n < COUNT(names); n++) {
+                char path[128];
+                fill_in(endpoints[i].route, names[n], path, sizeof path);
+                size_t found = assert_index_is_complete(index, methods[m], path);
+                /* The row itself at least, where an {id} may be what was filled in. */
+                if (n == 0 && method_matches(endpoints[i].route, methods[m]))
+                    assert_true(found > 0);
+            }
+        }
+        for (size_t i = 0; i < COUNT(others); i++)
+            assert_index_is_complete(index, methods[m], others[i]);
+    }
+    endpoint_index_free(index);
 }
 
 static void classes_have_names(void **state) {
@@ -214,6 +309,7 @@ int main(void) {
         cmocka_unit_test(paths_match_exactly),
         cmocka_unit_test(methods_match_exactly_but_for_head_and_any),
         cmocka_unit_test(requests_fall_under_the_rows_they_should),
+        cmocka_unit_test(the_index_misses_no_row),
         cmocka_unit_test(classes_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -393,6 +393,49 @@ static void malformed_requests_are_bad(void **state) {
     check_all(&(struct filter_settings){0}, cases, COUNT(cases));
 }
 
+/* In the name of an image an escaped slash is a slash: the engine decodes before it routes. So the
+ * verdict is the plain path's, whatever route the decoded path falls under. */
+static void escaped_slashes_in_image_names_change_no_verdict(void **state) {
+    (void)state;
+    static const struct head_case cases[] = {
+        {{"GET", "/v1.41/images/testcontainers%2Fx:1/json", false, {0}},
+         {ALLOW_, "endpoint.image-inspect", false}},
+        {{"GET", "/images/a%2fb/history", false, {0}}, {ALLOW_, "endpoint.image-history", false}},
+        {{"GET", "/images/a%2Fget", false, {0}}, {ALLOW_, "endpoint.image-save-one", false}},
+        {{"POST", "/images/a%2Fb/tag?repo=x", false, {0}}, {ALLOW_, "endpoint.image-tag", false}},
+        {{"POST", "/images/localhost:5000%2Fa%2Fb/push", false, {0}},
+         {ALLOW_, "endpoint.image-push", false}},
+        {{"POST", "/images/create%2Fpush", false, {0}}, {ALLOW_, "endpoint.image-push", false}},
+        {{"DELETE", "/images/a%2Fb", false, {0}}, {ALLOW_, "endpoint.image-remove", false}},
+        {{"GET", "/distribution/a%2Fb/json", false, {0}}, {ALLOW_, "endpoint.distribution", false}},
+        /* Judged like the plain path, where that is no image's route. */
+        {{"POST", "/images/create%2Fx", false, {0}}, {DENY_, "endpoint.unlisted", false}},
+        {{"POST", "/images/x%2Fcreate?fromSrc=http://x/", false, {0}},
+         {DENY_, "endpoint.unlisted", false}},
+        {{"POST", "/images/v1.41%2Fcontainers%2Fcreate", true, {JSON}},
+         {DENY_, "endpoint.unlisted", false}},
+        {{"POST", "/images/a%2Fexec", true, {JSON}}, {DENY_, "endpoint.unlisted", false}},
+        {{"PUT", "/images/a%2Farchive", true, {TAR}}, {DENY_, "endpoint.unlisted", false}},
+        {{"POST", "/distribution/containers%2Fcreate", true, {JSON}},
+         {DENY_, "endpoint.unlisted", false}},
+        /* Form bodies, and versions below the floor, as everywhere. */
+        {{"POST", "/images/a%2Fb/push", true, {FORM}}, {BAD_, "request.body-headers", false}},
+        {{"GET", "/v1.23/images/a%2Fb/json", false, {0}}, {BAD_, "request.version", false}},
+        /* Out of the name, or out of the prefix. */
+        {{"POST", "/images/a%2F..%2F..%2Fcontainers%2Fcreate", true, {JSON}},
+         {BAD_, "request.target", false}},
+        {{"POST", "/images/..%2Fcontainers/create", true, {JSON}}, {BAD_, "request.target", false}},
+        {{"POST", "/containers%2fcreate", true, {JSON}}, {BAD_, "request.target", false}},
+        {{"POST", "/containers/a%2Fstart", false, {0}}, {BAD_, "request.target", false}},
+        {{"POST", "/images%2F..%2Fcontainers%2Fcreate", true, {JSON}},
+         {BAD_, "request.target", false}},
+        {{"POST", "/images/%2Fcontainers/create", true, {JSON}}, {BAD_, "request.target", false}},
+    };
+    for (int preset = FILTER_BLOCKLIST; preset <= FILTER_ALLOWLIST; preset++)
+        check_all(&(struct filter_settings){.preset = (enum filter_preset)preset}, cases,
+                  COUNT(cases));
+}
+
 static void the_allowlist_lets_only_its_own_through(void **state) {
     (void)state;
     static const struct head_case cases[] = {
@@ -540,6 +583,7 @@ int main(void) {
         cmocka_unit_test(query_parameters_are_judged_as_the_engine_decodes_them),
         cmocka_unit_test(buildkit_follows_its_switch),
         cmocka_unit_test(malformed_requests_are_bad),
+        cmocka_unit_test(escaped_slashes_in_image_names_change_no_verdict),
         cmocka_unit_test(the_allowlist_lets_only_its_own_through),
         cmocka_unit_test(unlisted_endpoints_can_be_let_through),
         cmocka_unit_test(the_api_floor_can_be_raised),

@@ -51,6 +51,29 @@ static void check_round_trip(const struct target *target, struct arena *arena) {
     require(again.versioned == target->versioned && again.minor == target->minor);
 }
 
+/* Slashes that are escaped are read as plain ones would be, and stand in the names of images only.
+ */
+static void check_slashes(struct slice raw, const struct target *target, struct arena *arena) {
+    char *plain = arena_alloc(arena, raw.len);
+    require(plain != NULL);
+    size_t path_len = raw.len - target->query.len;
+    size_t len = 0;
+    bool escaped = false;
+    for (size_t i = 0; i < path_len; i++) {
+        bool slash = path_len - i >= 3 && raw.data[i] == '%' && raw.data[i + 1] == '2' &&
+                     (raw.data[i + 2] == 'f' || raw.data[i + 2] == 'F');
+        plain[len++] = slash ? '/' : raw.data[i];
+        i += slash ? 2 : 0;
+        escaped = escaped || slash;
+    }
+    require(!escaped || slice_starts_with(target->path, SLICE("/images/")) ||
+            slice_starts_with(target->path, SLICE("/distribution/")));
+    struct target again;
+    require(target_parse(slice_of(plain, len), arena, &again) == TARGET_OK);
+    require(slice_equal(again.path, target->path));
+    require(again.versioned == target->versioned && again.minor == target->minor);
+}
+
 static void check_query(struct slice raw, struct arena *arena) {
     struct query query = {0};
     if (query_parse(raw, arena, &query) != QUERY_OK)
@@ -88,6 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         require(raw.data[0] == '/' && target.query.len < raw.len);
         require(slice_ends_with(raw, target.query));
         check_round_trip(&target, &arena);
+        check_slashes(raw, &target, &arena);
         check_query(target.query, &arena);
     }
     check_query(raw, &arena);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proxy/log.h"
@@ -92,6 +93,31 @@ static void a_line_is_json(void **state) {
                         "\"spaced\":\"a b\",\"empty\":\"\",\"none\":\"\","
                         "\"odd\":\"a\\\"b\\\\c=d\\u000a\\u0000\\u007f\\u00c3\\u00a9\",\"zero\":0,"
                         "\"most\":18446744073709551615}\n");
+}
+
+static uint64_t now_ms(void) {
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Over more than a second, since all of a time but its milliseconds is kept that long. */
+static void a_line_has_the_time_it_was_written_at(void **state) {
+    (void)state;
+    log_configure(LOG_INFO, false);
+    for (uint64_t start = now_ms(); now_ms() < start + 1200;) {
+        capture();
+        uint64_t before = now_ms();
+        log_message(LOG_INFO, "test", "x");
+        uint64_t after = now_ms();
+        release();
+        struct tm utc = {0};
+        const char *fraction = strptime(captured, "time=%Y-%m-%dT%H:%M:%S.", &utc);
+        assert_non_null(fraction);
+        uint64_t written = (uint64_t)timegm(&utc) * 1000 + strtoull(fraction, NULL, 10);
+        assert_in_range(written, before, after);
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
+    }
 }
 
 static void lower_levels_are_left_out(void **state) {
@@ -416,6 +442,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_key_value),
         cmocka_unit_test(a_line_is_json),
+        cmocka_unit_test(a_line_has_the_time_it_was_written_at),
         cmocka_unit_test(lower_levels_are_left_out),
         cmocka_unit_test(every_byte_is_escaped),
         cmocka_unit_test(fields_that_do_not_fit_are_left_out_whole),

@@ -72,6 +72,58 @@ static void events_set_flags(void **state) {
     assert_true(stream.readable && stream.writable);
 }
 
+/* Spares the read that would only say so, except where an end has come along. */
+static void a_short_read_empties_the_socket(void **state) {
+    (void)state;
+    static const uint32_t events[] = {EPOLLIN, EPOLLIN | EPOLLRDHUP};
+    for (size_t i = 0; i < 4; i++) {
+        struct stream stream;
+        int peer;
+        char bytes[16];
+        size_t got = 0;
+        open_pair(pairs[i % 2], &stream, &peer);
+        assert_int_equal(send(peer, "hello", 5, 0), 5);
+        wait_for(stream.fd, POLLIN);
+        stream_events(&stream, events[i / 2]);
+        assert_int_equal(stream_read(&stream, bytes, 4, &got), STREAM_OK);
+        assert_true(stream.readable);
+        assert_int_equal(stream_read(&stream, bytes, sizeof bytes, &got), STREAM_OK);
+        assert_int_equal(got, 1);
+        assert_int_equal(stream.readable, i / 2 == 1);
+        stream_close(&stream, false);
+        close(peer);
+    }
+}
+
+static void stream_write_two_keeps_the_order(void **state) {
+    (void)state;
+    static char big[40000], in[sizeof big + 4];
+    memset(big, 'b', sizeof big);
+    const struct slice seconds[] = {SLICE(""), SLICE("more"), slice_of(big, sizeof big)};
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
+        struct stream stream;
+        int peer;
+        open_pair(unix_pair, &stream, &peer);
+        struct slice first = SLICE("head");
+        struct slice second = seconds[i];
+        while (first.len > 0) {
+            size_t put = 0;
+            assert_int_equal(stream_write_two(&stream, first, second, &put), STREAM_OK);
+            size_t of_first = put < first.len ? put : first.len;
+            first = slice_from(first, of_first);
+            second = slice_from(second, put - of_first);
+        }
+        size_t wanted = 4 + seconds[i].len - second.len;
+        assert_int_equal(recv(peer, in, sizeof in, 0), wanted);
+        assert_memory_equal(in, "head", 4);
+        assert_memory_equal(in + 4, seconds[i].data, wanted - 4);
+        /* What fits goes out at once. */
+        assert_int_equal(wanted, i == 1 ? 8 : 4);
+        stream_close(&stream, false);
+        close(peer);
+    }
+}
+
 static void reading_ends_with_wait_then_with_the_end(void **state) {
     (void)state;
     for (size_t i = 0; i < 2; i++) {
@@ -328,6 +380,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_opened_stream_waits_for_events),
         cmocka_unit_test(events_set_flags),
+        cmocka_unit_test(a_short_read_empties_the_socket),
+        cmocka_unit_test(stream_write_two_keeps_the_order),
         cmocka_unit_test(reading_ends_with_wait_then_with_the_end),
         cmocka_unit_test(a_full_socket_makes_the_writer_wait),
         cmocka_unit_test(ending_our_direction_leaves_the_other),

@@ -98,8 +98,8 @@ SHARED struct tls_files support_files(const char *kind, const char *who) {
                               .authority = support_path("%s/%s/ca.pem", kind, who)};
 }
 
-/* Whether this kernel has TLS. Contexts then use it, so that the same tests see both worlds: sockets
- * of TCP go to the kernel, those of support_pair cannot. */
+/* Whether this kernel has TLS. Contexts then use it, so that the same tests see both worlds:
+ * sockets of TCP go to the kernel, those of support_pair cannot. */
 SHARED bool support_has_kernel(void) {
     static int known = -1;
     char text[256];

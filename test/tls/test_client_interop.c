@@ -79,7 +79,8 @@ static void versions_and_keys(void **state) {
         for (size_t v = 0; v < 2; v++) {
             const char *const extra[] = {options[v], "-alpn", "http/1.1", NULL};
             start(&host, kinds[k], "dind-server", extra);
-            struct tls_context *context = support_kernel(support_client(kinds[k], "dind-client", "dind"));
+            struct tls_context *context =
+                support_kernel(support_client(kinds[k], "dind-client", "dind"));
             struct call guest = call(&host, context, NULL);
             exchange_line(&guest);
             assert_string_equal(tls_version_name(guest.session), versions[v]);
@@ -142,7 +143,8 @@ static void names_and_addresses(void **state) {
         const char *const extra[] = {options[v], NULL};
         start(&host, "ec", "dind-server", extra);
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-            struct tls_context *context = support_kernel(support_client("ec", "dind-client", cases[i].name));
+            struct tls_context *context =
+                support_kernel(support_client("ec", "dind-client", cases[i].name));
             struct call guest = call(&host, context, NULL);
             if (cases[i].good) {
                 exchange_line(&guest);
@@ -362,16 +364,11 @@ static void plain_server_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_and_keys),
-        cmocka_unit_test(every_cipher),
-        cmocka_unit_test(names_and_addresses),
-        cmocka_unit_test(bad_servers_are_refused),
-        cmocka_unit_test(refused_by_the_server),
-        cmocka_unit_test(alpn),
-        cmocka_unit_test(weak_servers_are_refused),
-        cmocka_unit_test(resumption),
-        cmocka_unit_test(no_resumption_in_tls_1_2),
-        cmocka_unit_test(engine_falls_back_to_tls_1_2),
+        cmocka_unit_test(versions_and_keys),        cmocka_unit_test(every_cipher),
+        cmocka_unit_test(names_and_addresses),      cmocka_unit_test(bad_servers_are_refused),
+        cmocka_unit_test(refused_by_the_server),    cmocka_unit_test(alpn),
+        cmocka_unit_test(weak_servers_are_refused), cmocka_unit_test(resumption),
+        cmocka_unit_test(no_resumption_in_tls_1_2), cmocka_unit_test(engine_falls_back_to_tls_1_2),
         cmocka_unit_test(plain_server_is_named),
     };
     return cmocka_run_group_tests(tests, support_set_up, support_tear_down);

@@ -93,9 +93,9 @@ static void both_ways(void **state) {
         /* Past the tickets, which wolfSSL keeps, the kernel reads. */
         assert_int_equal(tls_kernel_reads(pair.sessions[CLIENT]), round > 0);
         support_write(pair.sessions[SERVER], pair.fds[SERVER], "pong", 4);
-        assert_int_equal(support_read(pair.sessions[CLIENT], pair.fds[CLIENT], in, sizeof in, &got,
-                                      &pair.error),
-                         TLS_OK);
+        assert_int_equal(
+            support_read(pair.sessions[CLIENT], pair.fds[CLIENT], in, sizeof in, &got, &pair.error),
+            TLS_OK);
         assert_memory_equal(in, "pong", 4);
     }
     assert_string_equal(tls_version_name(pair.sessions[SERVER]), "TLSv1.3");
@@ -115,17 +115,16 @@ static void half_close_each_way(void **state) {
         support_write(pair.sessions[first], pair.fds[first], "last", 4);
         assert_int_equal(tls_close_write(pair.sessions[first], &pair.error), TLS_OK);
         assert_int_equal(tls_close_write(pair.sessions[first], &pair.error), TLS_OK);
-        assert_int_equal(support_read(pair.sessions[second], pair.fds[second], in, 4, &got,
-                                      &pair.error),
-                         TLS_OK);
+        assert_int_equal(
+            support_read(pair.sessions[second], pair.fds[second], in, 4, &got, &pair.error),
+            TLS_OK);
         for (int again = 0; again < 2; again++)
-            assert_int_equal(support_read(pair.sessions[second], pair.fds[second], in, 1, &got,
-                                          &pair.error),
-                             TLS_EOF);
+            assert_int_equal(
+                support_read(pair.sessions[second], pair.fds[second], in, 1, &got, &pair.error),
+                TLS_EOF);
         support_write(pair.sessions[second], pair.fds[second], "more", 4);
-        assert_int_equal(support_read(pair.sessions[first], pair.fds[first], in, 4, &got,
-                                      &pair.error),
-                         TLS_OK);
+        assert_int_equal(
+            support_read(pair.sessions[first], pair.fds[first], in, 4, &got, &pair.error), TLS_OK);
         assert_memory_equal(in, "more", 4);
         free_pair(&pair);
     }
@@ -144,9 +143,9 @@ static void fin_without_close_notify_is_truncation(void **state) {
         assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
         enum tls_status status;
         do
-            status = splicing ? tls_splice_read(pair.sessions[SERVER], ends[1], 16, &got,
-                                                &pair.error)
-                              : tls_read(pair.sessions[SERVER], in, sizeof in, &got, &pair.error);
+            status = splicing
+                         ? tls_splice_read(pair.sessions[SERVER], ends[1], 16, &got, &pair.error)
+                         : tls_read(pair.sessions[SERVER], in, sizeof in, &got, &pair.error);
         while (status == TLS_WANT_READ);
         assert_int_equal(status, TLS_TRUNCATED);
         close(ends[0]);
@@ -298,9 +297,9 @@ static void empty_records_are_no_end(void **state) {
         support_write(pair.sessions[CLIENT], pair.fds[CLIENT], "data", 4);
         enum tls_status status;
         do
-            status = splicing ? tls_splice_read(pair.sessions[SERVER], ends[1], 16, &got,
-                                                &pair.error)
-                              : tls_read(pair.sessions[SERVER], in, sizeof in, &got, &pair.error);
+            status = splicing
+                         ? tls_splice_read(pair.sessions[SERVER], ends[1], 16, &got, &pair.error)
+                         : tls_read(pair.sessions[SERVER], in, sizeof in, &got, &pair.error);
         while (status == TLS_WANT_READ);
         assert_int_equal(status, TLS_OK);
         assert_int_equal(got, 4);
@@ -332,8 +331,8 @@ static void splices_both_sides(void **state) {
             fed += (size_t)put;
         }
         if (sent < fed) {
-            enum tls_status status = tls_splice_write(pair.sessions[CLIENT], out[0], fed - sent,
-                                                      &moved, &pair.error);
+            enum tls_status status =
+                tls_splice_write(pair.sessions[CLIENT], out[0], fed - sent, &moved, &pair.error);
             assert_true(status == TLS_OK || status == TLS_WANT_WRITE);
             waits += status == TLS_WANT_WRITE;
             sent += moved;

@@ -303,8 +303,7 @@ static void update_keys(struct tls_context *context, bool in_kernel) {
         text[0] = '\0';
         assert_true(support_expect(&guest.child, "KEYUPDATE", text, sizeof text));
         assert_int_equal(write(guest.child.input, "more\n", 5), 5);
-        enum tls_status status =
-            support_read(guest.session, guest.fd, in, 5, &got, &guest.error);
+        enum tls_status status = support_read(guest.session, guest.fd, in, 5, &got, &guest.error);
         if (in_kernel && cannot_follow(&guest, status)) {
             print_message("this kernel cannot change keys: the rest is left out\n");
             break;
