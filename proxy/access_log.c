@@ -53,7 +53,7 @@ static struct slice redact(struct slice target, struct arena *arena) {
     return slice_of(text, len);
 }
 
-static const char *verdict_name(const struct conn_request *request) {
+const char *access_log_verdict(const struct conn_request *request) {
     if (request->verdict.rule == NULL)
         return "none"; /* it was never judged: the head did not come whole */
     switch (request->verdict.decision) {
@@ -92,7 +92,7 @@ void access_log_request(struct conn *conn) {
         log_slice(&record, "path",
                   slice_first(redact(request->http.judged.target, &conn->arena), 1024));
     }
-    log_string(&record, "verdict", verdict_name(request));
+    log_string(&record, "verdict", access_log_verdict(request));
     if (request->verdict.rule != NULL)
         log_string(&record, "rule", request->verdict.rule);
     log_number(&record, "status", request->status);

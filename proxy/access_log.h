@@ -9,4 +9,7 @@
  */
 void access_log_request(struct conn *conn);
 
+/* What the verdict came to: "allow", "deny", "bad-request", or "none" where there is none. */
+const char *access_log_verdict(const struct conn_request *request);
+
 #endif

@@ -57,6 +57,10 @@ struct config {
     struct filter_settings filter;
     char *message_prefix; /* "blocked by jailoc proxy: " without the trailing ": " */
 
+    struct config_listener metrics; /* where metrics_on */
+    bool metrics_on;
+    bool metrics_beyond_loopback;
+
     enum config_log_format log_format;
     int log_level; /* enum log_level */
 

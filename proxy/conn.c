@@ -51,16 +51,55 @@ static void await_request(struct conn *conn) {
     set_deadline(conn, buffer_len(&conn->in) > 0 ? DEADLINE_HEAD : DEADLINE_IDLE);
 }
 
-static void leave_handshake(struct conn *conn) {
-    if (conn->in_handshake)
-        conn->worker->handshakes--;
+static void leave_handshake(struct conn *conn, bool done) {
+    struct counters *counters = conn->worker->counters;
+    if (!conn->in_handshake)
+        return;
+    conn->worker->handshakes--;
     conn->in_handshake = false;
+    counter_add(done ? &counters->handshakes[COUNTER_CLIENTS]
+                     : &counters->handshake_failures[COUNTER_CLIENTS],
+                1);
+    if (done && tls_kernel_writes(conn->client.tls))
+        counter_add(&counters->kernel_sessions[COUNTER_CLIENTS], 1);
 }
+
+/* --- what is counted --- */
+
+/* By what its verdict came to, once. */
+static void count_request(struct conn *conn) {
+    struct conn_request *request = &conn->request;
+    if (request->counted)
+        return;
+    request->counted = true;
+    const struct filter_verdict *verdict = &request->verdict;
+    counters_request(conn->worker->counters,
+                     verdict->endpoint_class != NULL ? verdict->endpoint_class : "unknown",
+                     access_log_verdict(request), verdict->rule != NULL ? verdict->rule : "none");
+}
+
+void conn_count_answer(struct conn *conn) {
+    if (conn->request.answered || !conn->request.began)
+        return;
+    conn->request.answered = true;
+    counters_latency(conn->worker->counters, deadline_now() - conn->request.started);
+}
+
+void conn_count_as(struct conn *conn, enum counter_stream kind) {
+    struct counters *counters = conn->worker->counters;
+    if (conn->counted_as != COUNTER_NO_STREAM)
+        counter_subtract(&counters->streams[conn->counted_as], 1);
+    if (kind != COUNTER_NO_STREAM)
+        counter_add(&counters->streams[kind], 1);
+    conn->counted_as = kind;
+}
+
+/* --- the handshake, and requests on their way in --- */
 
 static enum progress run_handshake(struct conn *conn) {
     switch (stream_handshake(&conn->client)) {
     case STREAM_OK:
-        leave_handshake(conn);
+        leave_handshake(conn, true);
         await_request(conn);
         return PROGRESS_NEXT;
     case STREAM_WAIT:
@@ -83,6 +122,7 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
                                                     .rule = rule,
                                                     .reason = message,
                                                     .endpoint_class = "unknown"};
+    count_request(conn);
     return reply_refusal(conn, status, message, rule, false);
 }
 
@@ -91,6 +131,7 @@ static enum progress act_on(struct conn *conn, size_t body) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
     bool whole = request->http.framing.done || body > 0;
+    count_request(conn);
     switch (verdict->decision) {
     case FILTER_ALLOW:
         conn->refusals = 0;
@@ -260,8 +301,15 @@ static enum progress run_linger(struct conn *conn) {
     return PROGRESS_AGAIN;
 }
 
-enum progress conn_finish(struct conn *conn, bool keep) {
+/* The request is over. One that never came to a verdict is counted as such. */
+static void record_request(struct conn *conn) {
+    if (conn->request.began)
+        count_request(conn);
     access_log_request(conn);
+}
+
+enum progress conn_finish(struct conn *conn, bool keep) {
+    record_request(conn);
     if (keep && !(conn->worker->draining && buffer_len(&conn->in) == 0)) {
         await_request(conn);
         return PROGRESS_NEXT;
@@ -288,7 +336,7 @@ enum progress conn_fail(struct conn *conn, const char *outcome) {
         conn->state == CONN_EXCHANGE || conn->state == CONN_TUNNEL || conn->state == CONN_GRPC;
     if (conn->client.is_tcp && cut)
         (void)setsockopt(conn->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    access_log_request(conn);
+    record_request(conn);
     conn->state = CONN_CLOSED;
     return PROGRESS_NEXT;
 }
@@ -297,7 +345,7 @@ static void destroy(struct conn *conn) {
     struct worker *worker = conn->worker;
     deadline_cancel(&worker->deadlines, &conn->deadline);
     refund_body(conn);
-    leave_handshake(conn);
+    leave_handshake(conn, false);
     exchange_end(conn, false);
     lease_end(conn->request.lease);
     conn->request.lease = NULL;
@@ -368,6 +416,8 @@ void conn_expired(struct conn *conn) {
     }
     unsigned status = states[conn->state].expired_status;
     conn->request.outcome = "timeout";
+    if (conn->state == CONN_CONNECT && conn->upstream != NULL)
+        upstream_timed_out(&conn->worker->upstreams, conn->upstream);
     if (status != 0 && conn->request.began)
         (void)reply_fault(conn, status, "%s", states[conn->state].expired);
     else

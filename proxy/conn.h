@@ -61,6 +61,8 @@ struct conn_request {
     bool up_failed;     /* the engine does not take the rest of it */
     bool client_ended;  /* the client half-closed and the engine is to be told */
     bool retried;
+    bool counted;      /* by its verdict */
+    bool answered;     /* an answer has begun, and how long that took is counted */
     bool began;        /* a head has begun to arrive: there is something to log */
     unsigned interims; /* 1xx answers so far */
     unsigned status;   /* sent to the client, for the log */
@@ -94,10 +96,11 @@ struct conn {
 
     struct slice reply; /* what is left of our own answer; in the arena or static */
     enum conn_state after_reply;
-    bool in_handshake; /* and counted as such by the worker */
-    bool retries;      /* wants another turn after UPSTREAM_RETRY_MS */
-    size_t charged;    /* of the worker's budget for bodies to be judged, in bytes */
-    unsigned refusals; /* in a row */
+    enum counter_stream counted_as; /* among the streams that are open */
+    bool in_handshake;              /* and counted as such by the worker */
+    bool retries;                   /* wants another turn after UPSTREAM_RETRY_MS */
+    size_t charged;                 /* of the worker's budget for bodies to be judged, in bytes */
+    unsigned refusals;              /* in a row */
     struct log_limit log_limit;
     uint64_t lingered; /* bytes read and thrown away since */
 };
@@ -122,6 +125,10 @@ void conn_abort(struct conn *conn, const char *outcome);
 
 /* conn.c: the exchange is over; `keep`: the client's connection may serve another request. */
 enum progress conn_finish(struct conn *conn, bool keep);
+/* conn.c: an answer begins; counts how long it took, once. */
+void conn_count_answer(struct conn *conn);
+/* conn.c: counts it as an open stream of that kind, instead of what it was. */
+void conn_count_as(struct conn *conn, enum counter_stream kind);
 /* conn.c: the connection is of no more use; `outcome` for the log. */
 enum progress conn_fail(struct conn *conn, const char *outcome);
 

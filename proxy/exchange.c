@@ -1,4 +1,6 @@
 /* One approved request and the engine's answer to it, or the tunnel that it turns into. */
+#include <string.h>
+
 #include "proxy/conn.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -20,6 +22,7 @@ void exchange_end(struct conn *conn, bool reusable) {
     relay_release(&conn->up, pools_of(conn));
     relay_release(&conn->down, pools_of(conn));
     grpc_end(conn);
+    conn_count_as(conn, COUNTER_NO_STREAM);
     if (conn->upstream == NULL)
         return;
     if (reusable)
@@ -79,6 +82,9 @@ enum progress exchange_connect(struct conn *conn) {
         break;
     }
     deadline_cancel(&conn->worker->deadlines, &conn->deadline);
+    conn_count_as(conn, strcmp(conn->request.verdict.endpoint_class, "stream") == 0
+                            ? COUNTER_STREAM
+                            : COUNTER_REQUEST);
     conn->state = CONN_EXCHANGE;
     return PROGRESS_NEXT;
 }
@@ -125,11 +131,14 @@ static enum progress open_tunnel(struct conn *conn, size_t head_len) {
     if (!conn->request.up_ended)
         return no_answer(conn, "it hijacked the connection before the request's end");
     forget_head(conn);
-    if (conn->request.verdict.hijack == FILTER_HIJACK_GRPC)
+    if (conn->request.verdict.hijack == FILTER_HIJACK_GRPC) {
+        conn_count_as(conn, COUNTER_TUNNEL);
         return grpc_begin(conn, head_len);
+    }
     conn->up.framing = framing_until_close();
     conn->down.framing = framing_until_close();
     conn->request.up_ended = false;
+    conn_count_as(conn, COUNTER_TUNNEL);
     conn->state = CONN_TUNNEL;
     return PROGRESS_NEXT;
 }
@@ -153,6 +162,7 @@ static enum progress take_response_head(struct conn *conn, size_t head_len) {
         }
     } else {
         request->status = request->response.status;
+        conn_count_answer(conn);
     }
     request->have_response = true;
     conn->down.framing = request->response.framing;

@@ -54,9 +54,9 @@ int listener_refuse_plain(const struct config_listener *listener, struct error *
 }
 
 /* On the addresses that will be bound, since a name may stand for any. */
-static int check_plain(const struct config *config, const struct config_listener *listener,
+static int check_plain(bool plain_is_meant, const struct config_listener *listener,
                        const struct addrinfo *addresses, struct error *error) {
-    if (listener->tls || config->insecure_plain_tcp)
+    if (listener->tls || plain_is_meant)
         return 0;
     for (; addresses != NULL; addresses = addresses->ai_next)
         if (!is_loopback(addresses->ai_addr))
@@ -71,7 +71,7 @@ int listener_check(const struct config *config, struct error *error) {
             continue;
         __attribute__((cleanup(free_addresses))) struct addrinfo *addresses = NULL;
         if (resolve(&listener->address, &addresses, error) != 0 ||
-            check_plain(config, listener, addresses, error) != 0)
+            check_plain(config->insecure_plain_tcp, listener, addresses, error) != 0)
             return -1;
     }
     return 0;
@@ -101,7 +101,7 @@ static bool is_missing_family(int code) {
     return code == EAFNOSUPPORT || code == EADDRNOTAVAIL;
 }
 
-static int open_name(const struct config *config, const struct config_listener *listener,
+static int open_name(bool plain_is_meant, const struct config_listener *listener,
                      struct listener_set *set, struct error *error) {
     __attribute__((cleanup(free_addresses))) struct addrinfo *addresses = NULL;
     char url[512];
@@ -109,7 +109,7 @@ static int open_name(const struct config *config, const struct config_listener *
     int failure = 0;
 
     if (resolve(&listener->address, &addresses, error) != 0 ||
-        check_plain(config, listener, addresses, error) != 0)
+        check_plain(plain_is_meant, listener, addresses, error) != 0)
         return -1;
     (void)address_format(&listener->address, url, sizeof url);
     for (const struct addrinfo *a = addresses; a != NULL; a = a->ai_next) {
@@ -129,12 +129,12 @@ static int open_name(const struct config *config, const struct config_listener *
     return 0;
 }
 
-static int open_one(const struct config *config, const struct config_listener *listener,
+static int open_one(bool plain_is_meant, const struct config_listener *listener,
                     struct listener_set *set, struct error *error) {
     if (listener->address.kind == ADDRESS_FD)
         return 0; /* activation_open has them */
     if (listener->address.kind == ADDRESS_TCP)
-        return open_name(config, listener, set, error);
+        return open_name(plain_is_meant, listener, set, error);
     if (set->count == LISTENER_MAX)
         return error_set(error, "more than %d listening sockets", LISTENER_MAX);
     if (listener_open_unix(listener, &set->entries[set->count], error) != 0)
@@ -151,12 +151,20 @@ int listener_open(const struct config *config, struct listener_set *set, struct 
         return -1;
     }
     for (size_t i = 0; i < config->listener_count; i++) {
-        if (open_one(config, &config->listeners[i], set, error) != 0) {
+        if (open_one(config->insecure_plain_tcp, &config->listeners[i], set, error) != 0) {
             listener_close(set);
             return -1;
         }
     }
     return 0;
+}
+
+int listener_open_plain(const struct config_listener *listener, struct listener_set *set,
+                        struct error *error) {
+    if (open_one(true, listener, set, error) == 0)
+        return 0;
+    listener_close(set);
+    return -1;
 }
 
 void listener_close(struct listener_set *set) {

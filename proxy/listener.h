@@ -42,6 +42,10 @@ int listener_refuse_plain(const struct config_listener *listener, struct error *
  */
 int listener_open(const struct config *config, struct listener_set *set, struct error *error);
 
+/* Opens one plain listener, of the kinds tcp and unix, whatever its address. As listener_open. */
+int listener_open_plain(const struct config_listener *listener, struct listener_set *set,
+                        struct error *error);
+
 /* Closes all, and removes each unix socket's file if it is still the one that was made. */
 void listener_close(struct listener_set *set);
 

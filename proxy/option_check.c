@@ -172,6 +172,20 @@ static int check_loop(const struct options *options, struct error *error) {
     return 0;
 }
 
+/* Names are not resolved: what is no loopback address by its looks is refused. */
+static int check_metrics(const struct options *options, struct error *error) {
+    const struct config *config = &options->config;
+    char url[512];
+    if (!config->metrics_on || config->metrics.address.kind == ADDRESS_UNIX ||
+        config->metrics_beyond_loopback || address_is_loopback(&config->metrics.address))
+        return 0;
+    return error_set(error,
+                     "%s %s is not a loopback address, so whoever reaches it could read the "
+                     "metrics; give --metrics-beyond-loopback if that is meant",
+                     options_name(options, FIELD(metrics)),
+                     address_format(&config->metrics.address, url, sizeof url));
+}
+
 static int check_health(const struct options *options, struct error *error) {
     const struct config *config = &options->config;
     if (config->health_certificate != NULL && config->health_key == NULL)
@@ -184,10 +198,17 @@ static int check_health(const struct options *options, struct error *error) {
 }
 
 int option_check(struct options *options, char *const environment[], struct error *error) {
-    /* Explaining takes the policy alone; asking for health, the listeners. What else the
+    /* Explaining takes the policy alone; asking for health, the listeners; for the status, the
+     * metrics. What else the
      * environment of that shell may say is no matter. */
     if (options->command == COMMAND_EXPLAIN)
         return 0;
+    if (check_metrics(options, error) != 0)
+        return -1;
+    if (options->command == COMMAND_STATUS)
+        return options->config.metrics_on
+                   ? 0
+                   : error_set(error, "status needs --metrics: where the proxy serves them");
     if (check_listeners(options, error) != 0 || check_health(options, error) != 0)
         return -1;
     if (options->command == COMMAND_HEALTHCHECK)

@@ -1,4 +1,4 @@
-/* --listen with its parameters, and --upstream. */
+/* --listen and --metrics with their parameters, and --upstream. */
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
@@ -108,16 +108,12 @@ static bool same_address(const struct address *a, const struct address *b) {
            a->port == b->port;
 }
 
-static int parse_listen(const struct option *option, const char *value, struct options *options,
-                        struct error *error) {
-    struct config *config = &options->config;
-    struct config_listener listener = {.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
-    enum listener_tls tls = LISTENER_TLS_UNSAID;
+/* A URL with its parameters. Port 0 stands for "not given" until it is known whether TLS is on. */
+static int read_listener(const char *value, struct config_listener *listener,
+                         enum listener_tls *tls, struct error *error) {
     char text[1024];
-
-    (void)option;
-    if (config->listener_count == CONFIG_MAX_LISTENERS)
-        return error_set(error, "one too many; there is room for %d", CONFIG_MAX_LISTENERS);
+    *listener = (struct config_listener){.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
+    *tls = LISTENER_TLS_UNSAID;
     size_t length = strlen(value);
     if (length >= sizeof text)
         return error_set(error, "too long");
@@ -126,20 +122,33 @@ static int parse_listen(const struct option *option, const char *value, struct o
     char *query = strchr(text, '?');
     if (query != NULL)
         *query++ = '\0';
-    /* Port 0 stands for "not given" until it is known whether TLS is on. */
     int result = address_is_descriptor(text)
-                     ? address_parse_descriptor(text, &listener.address, error)
-                     : address_parse(text, 0, &listener.address, error);
+                     ? address_parse_descriptor(text, &listener->address, error)
+                     : address_parse(text, 0, &listener->address, error);
     if (result != 0)
         return -1;
     while (query != NULL) {
         char *next = strchr(query, '&');
         if (next != NULL)
             *next++ = '\0';
-        if (read_parameter(query, &listener, &tls, error) != 0)
+        if (read_parameter(query, listener, tls, error) != 0)
             return -1;
         query = next;
     }
+    return 0;
+}
+
+static int parse_listen(const struct option *option, const char *value, struct options *options,
+                        struct error *error) {
+    struct config *config = &options->config;
+    struct config_listener listener;
+    enum listener_tls tls;
+
+    (void)option;
+    if (config->listener_count == CONFIG_MAX_LISTENERS)
+        return error_set(error, "one too many; there is room for %d", CONFIG_MAX_LISTENERS);
+    if (read_listener(value, &listener, &tls, error) != 0)
+        return -1;
     for (size_t i = 0; i < config->listener_count; i++)
         if (same_address(&config->listeners[i].address, &listener.address))
             return error_set(error, "given twice");
@@ -149,13 +158,8 @@ static int parse_listen(const struct option *option, const char *value, struct o
     return 0;
 }
 
-static bool format_listen(const struct option *option, const struct options *options, size_t index,
-                          char *text, size_t size) {
+static bool format_listener(const struct config_listener *listener, char *text, size_t size) {
     char url[512], owner[64] = "", mode[32] = "";
-    (void)option;
-    if (index >= options->config.listener_count)
-        return false;
-    const struct config_listener *listener = &options->config.listeners[index];
     if (listener->address.kind == ADDRESS_UNIX) {
         (void)snprintf(mode, sizeof mode, "&mode=%04o", (unsigned)listener->mode);
         int used = 0;
@@ -171,7 +175,40 @@ static bool format_listen(const struct option *option, const struct options *opt
     return length > 0 && (size_t)length < size;
 }
 
+static bool format_listen(const struct option *option, const struct options *options, size_t index,
+                          char *text, size_t size) {
+    (void)option;
+    return index < options->config.listener_count &&
+           format_listener(&options->config.listeners[index], text, size);
+}
+
 const struct option_kind option_kind_listen = {true, parse_listen, format_listen};
+
+static int parse_metrics(const struct option *option, const char *value, struct options *options,
+                         struct error *error) {
+    struct config_listener *listener = &options->config.metrics;
+    enum listener_tls tls;
+    (void)option;
+    if (read_listener(value, listener, &tls, error) != 0)
+        return -1;
+    if (listener->address.kind == ADDRESS_FD)
+        return error_set(error, "metrics are served at unix:///path or tcp://host:port");
+    if (tls == LISTENER_TLS_ON)
+        return error_set(error, "metrics are served without TLS");
+    if (listener->address.kind == ADDRESS_TCP && listener->address.port == 0)
+        return error_set(error, "it needs a port");
+    options->config.metrics_on = true;
+    return 0;
+}
+
+static bool format_metrics(const struct option *option, const struct options *options, size_t index,
+                           char *text, size_t size) {
+    (void)option;
+    return index == 0 && options->config.metrics_on &&
+           format_listener(&options->config.metrics, text, size);
+}
+
+const struct option_kind option_kind_metrics = {false, parse_metrics, format_metrics};
 
 static int parse_upstream(const struct option *option, const char *value, struct options *options,
                           struct error *error) {

@@ -309,6 +309,23 @@ const struct option option_table[] = {
      .choices = log_levels,
      .help = "The least that is logged: debug, info, warning (refusals) or error."},
 
+    {.heading = "Metrics",
+     .flag = "--metrics",
+     .environment = "DIND_PROXY_METRICS",
+     .argument = "URL",
+     .kind = &option_kind_metrics,
+     .field = FIELD(metrics),
+     .note = "none",
+     .help = "Serve GET /metrics for Prometheus, by plain HTTP, at unix:///path (with mode, owner "
+             "and group as for --listen) or tcp://127.0.0.1:PORT. The command status asks there."},
+    {.flag = "--metrics-beyond-loopback",
+     .environment = "DIND_PROXY_METRICS_BEYOND_LOOPBACK",
+     .kind = &option_kind_switch,
+     .field = FIELD(metrics_beyond_loopback),
+     .fallback = "false",
+     .help = "Allow --metrics on an address other than loopback: whoever reaches the port may "
+             "read them."},
+
     {.heading = "Health check",
      .flag = "--health-cert",
      .environment = "DIND_PROXY_HEALTH_CERT",
@@ -365,6 +382,10 @@ const struct option_command option_commands[] = {
      "doctor "
      "--help.",
      &option_set_doctor},
+    {"status", NULL, COMMAND_STATUS, 0, 0,
+     "Ask the proxy that runs with these options for its metrics, at --metrics, and print them for "
+     "people.",
+     NULL},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
      "Check everything, files and certificates too, print the options in effect, and end.", NULL},
     {"--healthcheck", NULL, COMMAND_HEALTHCHECK, 0, 0,

@@ -19,6 +19,7 @@ extern const struct option_kind option_kind_duration; /* unsigned, ms; unit ms, 
 extern const struct option_kind option_kind_floor;    /* unsigned: the N of API version 1.N */
 extern const struct option_kind option_kind_bind;     /* adds to bind_strings */
 extern const struct option_kind option_kind_listen;   /* adds to listeners (option_listen.c) */
+extern const struct option_kind option_kind_metrics;  /* metrics, metrics_on (option_listen.c) */
 extern const struct option_kind option_kind_upstream; /* struct address (option_listen.c) */
 
 /* Decimal digits only, at most `maximum`. */

@@ -43,6 +43,11 @@ static enum step step_from_read(enum stream_status status, const struct relay *r
     return STEP_READ_ERROR;
 }
 
+static void count_bytes(const struct relay_pools *pools, enum counter_path path, size_t bytes) {
+    if (pools->counters != NULL)
+        counter_add(&pools->counters->bytes[path], bytes);
+}
+
 /* Sends what user space holds and may send: a head and what follows it together, since each write
  * wakes the reader. */
 static enum step write_out(struct relay *relay, struct relay_pools *pools) {
@@ -59,6 +64,7 @@ static enum step write_out(struct relay *relay, struct relay_pools *pools) {
         return step;
     size_t of_first = put < relay->first.len ? put : relay->first.len;
     relay->total += put;
+    count_bytes(pools, COUNTER_USER, put);
     relay->first = slice_from(relay->first, of_first);
     relay->approved -= put - of_first;
     if (put > of_first)
@@ -76,8 +82,10 @@ static enum step splice_out(struct relay *relay, struct relay_pools *pools) {
     enum step step = step_from_write(
         stream_splice_out(relay->to, relay->pipe->read_end, relay->pipe->filled, &put));
     if (step == STEP_MOVED) {
+        bool plain = relay->from->tls == NULL && relay->to->tls == NULL;
         relay->pipe->filled -= put;
         relay->total += put;
+        count_bytes(pools, plain ? COUNTER_SPLICED : COUNTER_KERNEL_TLS, put);
         if (relay->pipe->filled == 0 && !relay->from->readable)
             relay_release(relay, pools);
     }
@@ -187,8 +195,11 @@ static bool takes_pipe(struct relay *relay, struct relay_pools *pools) {
     if (!relay->bulky || buffer_len(relay->in) > 0 || !stream_can_splice_from(relay->from) ||
         !stream_can_splice_to(relay->to))
         return false;
-    if (relay->pipe == NULL)
-        relay->pipe = pipe_pool_take(&pools->pipes);
+    if (relay->pipe != NULL)
+        return true;
+    relay->pipe = pipe_pool_take(&pools->pipes);
+    if (relay->pipe != NULL && pools->counters != NULL)
+        counter_add(&pools->counters->pipes, 1);
     return relay->pipe != NULL;
 }
 
@@ -241,4 +252,6 @@ void relay_release(struct relay *relay, struct relay_pools *pools) {
         return;
     pipe_pool_give(&pools->pipes, relay->pipe);
     relay->pipe = NULL;
+    if (pools->counters != NULL)
+        counter_subtract(&pools->counters->pipes, 1);
 }

@@ -13,6 +13,7 @@
 
 #include "filter/slice.h"
 #include "proxy/buffer.h"
+#include "proxy/counters.h"
 #include "proxy/framing.h"
 #include "proxy/pipe_pool.h"
 #include "proxy/stream.h"
@@ -21,6 +22,7 @@
 struct relay_pools {
     struct buffer_pool buffers;
     struct pipe_pool pipes;
+    struct counters *counters; /* the worker's; NULL: nobody counts */
 };
 
 struct relay {

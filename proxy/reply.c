@@ -36,6 +36,7 @@ static enum progress reply_message(struct conn *conn, unsigned status, const cha
     struct deadline_queue *deadlines = &conn->worker->deadlines;
     deadline_cancel(deadlines, &conn->deadline);
     exchange_end(conn, false);
+    conn_count_answer(conn);
     bool is_head = conn->request.http.is_head;
     const char *escaped = message == NULL ? NULL : escape(&conn->arena, message);
     char *body =

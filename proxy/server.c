@@ -15,6 +15,8 @@
 #include "proxy/engine.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/metrics.h"
+#include "proxy/metrics_server.h"
 #include "proxy/notify.h"
 #include "proxy/ruleset.h"
 #include "proxy/worker.h"
@@ -36,6 +38,9 @@ struct server {
     struct shared shared;
     struct worker *workers;
     size_t worker_count;
+    struct counters **counters; /* a worker's each; they outlive the workers */
+    struct metrics metrics;
+    struct metrics_server metrics_server;
     struct acceptor acceptor;
     struct notify notify;
     struct pulse pulse;
@@ -46,7 +51,12 @@ struct server {
 /* A connection takes two sockets. Pipes come on top, but where there are none the bytes go through
  * user space. Accepting more clients than that would leave them without an engine connection. */
 static unsigned affordable_connections(const struct config *config) {
-    enum { OWN_DESCRIPTORS = 16, WORKER_DESCRIPTORS = 4, CONNECTION_DESCRIPTORS = 2 };
+    enum {
+        OWN_DESCRIPTORS = 16,
+        METRICS_DESCRIPTORS = 16,
+        WORKER_DESCRIPTORS = 4,
+        CONNECTION_DESCRIPTORS = 2
+    };
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return config->max_connections;
@@ -54,6 +64,8 @@ static unsigned affordable_connections(const struct config *config) {
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return config->max_connections;
     rlim_t own = OWN_DESCRIPTORS + WORKER_DESCRIPTORS * (rlim_t)config->workers;
+    if (config->metrics_on)
+        own += METRICS_DESCRIPTORS;
     rlim_t affordable = limit.rlim_cur > own ? (limit.rlim_cur - own) / CONNECTION_DESCRIPTORS : 0;
     if (affordable >= config->max_connections)
         return config->max_connections;
@@ -97,6 +109,31 @@ static int settle_kernel_tls(struct server *server, struct error *error) {
     return 0;
 }
 
+static int make_counters(struct server *server, struct error *error) {
+    unsigned count = server->config->workers;
+    server->counters = calloc(count, sizeof(struct counters *));
+    if (server->counters == NULL)
+        return error_set(error, "out of memory");
+    for (unsigned i = 0; i < count; i++) {
+        server->counters[i] = counters_new();
+        if (server->counters[i] == NULL)
+            return error_set(error, "out of memory");
+    }
+    server->metrics.workers = server->counters;
+    server->metrics.worker_count = count;
+    server->metrics.connections = &server->shared.connections;
+    server->metrics.started = (int64_t)time(NULL);
+    server->metrics.kernel_tls = server->kernel_tls != TLS_KERNEL_OFF;
+    metrics_note_rules(&server->metrics, server->rules);
+    return 0;
+}
+
+static void free_counters(struct server *server) {
+    for (unsigned i = 0; server->counters != NULL && i < server->config->workers; i++)
+        free(server->counters[i]);
+    free(server->counters);
+}
+
 static int start_threads(struct server *server, struct error *error) {
     const struct config *config = server->config;
     if (log_start() < 0)
@@ -108,8 +145,12 @@ static int start_threads(struct server *server, struct error *error) {
         return error_set(error, "out of memory");
     for (; server->worker_count < config->workers; server->worker_count++)
         if (worker_start(&server->workers[server->worker_count], &server->shared, server->rules,
+                         server->counters[server->worker_count],
                          (unsigned)server->worker_count) < 0)
             return error_set(error, "cannot start a worker: %s", strerror(errno));
+    if (config->metrics_on &&
+        metrics_server_start(&server->metrics_server, &server->metrics, error) < 0)
+        return -1;
     if (acceptor_start(&server->acceptor, &server->shared, server->workers, server->worker_count,
                        &server->listeners) < 0)
         return error_set(error, "cannot start the acceptor: %s", strerror(errno));
@@ -124,7 +165,10 @@ static int start(struct server *server, struct error *error) {
     if (server->rules == NULL)
         return -1;
     if (settle_kernel_tls(server, error) < 0 ||
-        listener_open(config, &server->listeners, error) < 0)
+        listener_open(config, &server->listeners, error) < 0 || make_counters(server, error) < 0)
+        return -1;
+    if (config->metrics_on &&
+        metrics_server_open(&server->metrics_server, &config->metrics, error) < 0)
         return -1;
     server->shared.accept_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->shared.accept_wake < 0)
@@ -257,6 +301,7 @@ static int put_in_force(struct server *server, struct ruleset *set, struct error
         order_worker(&server->workers[i], &order);
     }
     free(leases);
+    metrics_note_rules(&server->metrics, set);
     ruleset_release(server->rules);
     server->rules = set;
     return 0;
@@ -274,6 +319,7 @@ static void reload(struct server *server, const struct server_source *source) {
     tell(server, state);
     struct ruleset *set = source->load(source->context, &error);
     bool failed = set == NULL || put_in_force(server, set, &error) < 0;
+    counter_add(failed ? &server->metrics.reload_failures : &server->metrics.reloads, 1);
     if (failed)
         log_message(LOG_ERROR, "reload", "nothing was changed: %s", error.text);
     else
@@ -299,6 +345,8 @@ static void stop(struct server *server) {
     for (size_t i = 0; i < server->worker_count; i++)
         worker_join(&server->workers[i]);
     free(server->workers);
+    metrics_server_stop(&server->metrics_server);
+    free_counters(server);
     if (server->logging)
         log_stop();
     listener_close(&server->listeners);
@@ -320,6 +368,9 @@ static void announce(const struct server *server) {
         log_string(&record, "tls", listener->tls ? "on" : "off");
         log_end(&record);
     }
+    if (server->config->metrics_on)
+        log_message(LOG_INFO, "metrics", "served at %s",
+                    address_format(&server->config->metrics.address, text, sizeof text));
     struct log_record record;
     log_begin(&record, LOG_INFO, "started");
     log_string(&record, "version", DIND_PROXY_VERSION);
@@ -331,8 +382,10 @@ static void announce(const struct server *server) {
 
 int server_run(const struct config *config, const struct server_source *source,
                struct error *error) {
-    struct server server = {
-        .config = config, .shared = {.config = config, .accept_wake = -1}, .notify = {.fd = -1}};
+    struct server server = {.metrics_server = {.wake = -1},
+                            .config = config,
+                            .shared = {.config = config, .accept_wake = -1},
+                            .notify = {.fd = -1}};
     sigset_t signals;
     log_configure((enum log_level)config->log_level, config->log_format == CONFIG_LOG_JSON);
     block_signals(&signals);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/deadline.h"
 #include "proxy/log.h"
 
 enum { POOL_MAX_IDLE = 16 }; /* a worker's share of kept connections */
@@ -92,6 +93,27 @@ static enum upstream_status finish_connecting(struct upstream *upstream) {
     return UPSTREAM_FAILED;
 }
 
+static void count_handshake(const struct upstream_pool *pool, const struct upstream *upstream,
+                            bool done) {
+    struct counters *counters = pool->pools->counters;
+    const struct tls_session *tls = upstream->stream.tls;
+    if (counters == NULL || tls == NULL)
+        return;
+    counter_add(done ? &counters->handshakes[COUNTER_ENGINE]
+                     : &counters->handshake_failures[COUNTER_ENGINE],
+                1);
+    if (done && tls_kernel_writes(tls))
+        counter_add(&counters->kernel_sessions[COUNTER_ENGINE], 1);
+}
+
+static void count_connection(const struct upstream_pool *pool, bool up) {
+    struct counters *counters = pool->pools->counters;
+    if (counters == NULL)
+        return;
+    counter_add(up ? &counters->engine_connections : &counters->engine_failures, 1);
+    counter_set(up ? &counters->engine_up_at : &counters->engine_down_at, deadline_now());
+}
+
 /* One step of one phase. OK: the next phase is reached. */
 static enum upstream_status connect_step(struct upstream_pool *pool, struct upstream *upstream) {
     switch (upstream->phase) {
@@ -107,11 +129,13 @@ static enum upstream_status connect_step(struct upstream_pool *pool, struct upst
     case UPSTREAM_HANDSHAKE:
         switch (stream_handshake(&upstream->stream)) {
         case STREAM_OK:
+            count_handshake(pool, upstream, true);
             upstream->phase = UPSTREAM_READY;
             return UPSTREAM_OK;
         case STREAM_WAIT:
             return UPSTREAM_WAIT;
         default:
+            count_handshake(pool, upstream, false);
             snprintf(fault, sizeof fault, "%s", stream_error_text());
             return UPSTREAM_FAILED;
         }
@@ -126,9 +150,12 @@ enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstrea
     *why = fault;
     if (upstream->address_count == 0 && upstream->phase == UPSTREAM_NEW) {
         snprintf(fault, sizeof fault, "its name does not resolve");
+        count_connection(pool, false);
         engine_refresh(pool->engine);
         return UPSTREAM_FAILED;
     }
+    if (upstream->phase == UPSTREAM_READY)
+        return UPSTREAM_OK;
     while (upstream->phase != UPSTREAM_READY) {
         enum upstream_status status = connect_step(pool, upstream);
         if (status == UPSTREAM_WAIT)
@@ -142,13 +169,21 @@ enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstrea
         }
         upstream->phase = UPSTREAM_NEW;
         if (upstream->next_address >= upstream->address_count) {
+            count_connection(pool, false);
             engine_refresh(pool->engine);
             return UPSTREAM_FAILED;
         }
     }
+    count_connection(pool, true);
     free(upstream->addresses);
     upstream->addresses = NULL;
     return UPSTREAM_OK;
+}
+
+void upstream_timed_out(const struct upstream_pool *pool, const struct upstream *upstream) {
+    if (upstream->phase == UPSTREAM_HANDSHAKE)
+        count_handshake(pool, upstream, false);
+    count_connection(pool, false);
 }
 
 void upstream_drop(struct upstream_pool *pool, struct upstream *upstream) {

@@ -57,6 +57,9 @@ enum { UPSTREAM_RETRY_MS = 20 };
 enum upstream_status upstream_connect(struct upstream_pool *pool, struct upstream *upstream,
                                       const char **why);
 
+/* Connecting took too long: to be told before the connection is dropped, for the metrics. */
+void upstream_timed_out(const struct upstream_pool *pool, const struct upstream *upstream);
+
 /* After a cleanly ended exchange: keeps it for the next request, or drops it, as it does with what
  * was made under an older lease: it has not shown the certificates that count now. */
 void upstream_give(struct upstream_pool *pool, struct upstream *upstream);

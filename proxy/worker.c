@@ -218,11 +218,13 @@ static void release(struct worker *worker) {
 }
 
 int worker_start(struct worker *worker, struct shared *shared, struct ruleset *set,
-                 unsigned index) {
+                 struct counters *counters, unsigned index) {
     *worker = (struct worker){
         .watch = {.kind = WATCH_HANDOFF},
         .shared = shared,
         .index = index,
+        .counters = counters,
+        .pools = {.counters = counters},
         .handoff_read = -1,
         .handoff_write = -1,
     };

@@ -36,8 +36,9 @@ struct worker {
     int epoll;
     int handoff_read;
     int handoff_write;
-    struct lease *lease; /* what is in force for new connections and requests */
-    uint64_t now;        /* milliseconds, at the start of this turn */
+    struct lease *lease;       /* what is in force for new connections and requests */
+    uint64_t now;              /* milliseconds, at the start of this turn */
+    struct counters *counters; /* owned by the server; outlives the thread */
     struct relay_pools pools;
     struct upstream_pool upstreams;
     struct deadline_queue deadlines;
@@ -66,8 +67,10 @@ struct handoff {
     struct lease *lease; /* RELOAD: from then on the worker's */
 };
 
-/* Makes one and starts its thread, under a lease of its own on `set`. 0, or -1 with errno. */
-int worker_start(struct worker *worker, struct shared *shared, struct ruleset *set, unsigned index);
+/* Makes one and starts its thread, under a lease of its own on `set`. `counters` must outlive it.
+ * 0, or -1 with errno. */
+int worker_start(struct worker *worker, struct shared *shared, struct ruleset *set,
+                 struct counters *counters, unsigned index);
 
 /* Any thread: hands it an order. 0, or -1 when its pipe is full. */
 int worker_handoff(struct worker *worker, const struct handoff *handoff);

@@ -63,6 +63,10 @@ void tls_context_set_kernel(struct tls_context *context, enum tls_kernel_mode mo
     context->kernel = mode;
 }
 
+time_t tls_context_expiry(const struct tls_context *context) {
+    return context->expires;
+}
+
 void tls_context_free(struct tls_context *context) {
     if (context != NULL)
         tls_context_release(context);
@@ -90,12 +94,15 @@ static int refuse_file(enum tls_file_kind kind, const char *path, int code,
                          file_problem(code));
 }
 
-static int check_own_dates(const char *path, const struct tls_file *file, struct tls_error *error) {
+/* Puts its end into `expires`. */
+static int check_own_dates(const char *path, const struct tls_file *file, time_t *expires,
+                           struct tls_error *error) {
     struct tls_certificate_facts facts;
     int code = tls_certificate_read_pem(file->data, file->len, &facts);
     if (code != 0)
         return refuse_file(TLS_FILE_CERTIFICATE, path, code, error);
     time_t now = time(NULL);
+    *expires = facts.not_after;
     if (now >= facts.not_before && now <= facts.not_after)
         return 0;
     bool expired = now > facts.not_after;
@@ -118,10 +125,11 @@ static int load_authority(WOLFSSL_CTX *wolf, const char *path, struct tls_error 
     return code == WOLFSSL_SUCCESS ? 0 : refuse_file(TLS_FILE_AUTHORITY, path, code, error);
 }
 
-static int load_certificate(WOLFSSL_CTX *wolf, const char *path, struct tls_error *error) {
+static int load_certificate(WOLFSSL_CTX *wolf, const char *path, time_t *expires,
+                            struct tls_error *error) {
     __attribute__((cleanup(tls_file_wipe))) struct tls_file file = {0};
     if (tls_file_read(path, TLS_FILE_CERTIFICATE, &file, error) != 0 ||
-        check_own_dates(path, &file, error) != 0)
+        check_own_dates(path, &file, expires, error) != 0)
         return -1;
     int code = wolfSSL_CTX_use_certificate_chain_buffer(wolf, file.data, (long)file.len);
     return code == WOLFSSL_SUCCESS ? 0 : refuse_file(TLS_FILE_CERTIFICATE, path, code, error);
@@ -141,8 +149,10 @@ static int load_key(WOLFSSL_CTX *wolf, const struct tls_files *files, struct tls
     return 0;
 }
 
-static int load_files(WOLFSSL_CTX *wolf, const struct tls_files *files, bool server,
+static int load_files(struct tls_context *context, const struct tls_files *files,
                       struct tls_error *error) {
+    WOLFSSL_CTX *wolf = context->wolf;
+    bool server = context->server;
     if (files->authority == NULL)
         return tls_error_set(error, "no CA file was given to verify the %s with",
                              server ? "clients" : "engine");
@@ -156,7 +166,7 @@ static int load_files(WOLFSSL_CTX *wolf, const struct tls_files *files, bool ser
         return -1;
     if (files->certificate == NULL)
         return 0;
-    return load_certificate(wolf, files->certificate, error) != 0 ||
+    return load_certificate(wolf, files->certificate, &context->expires, error) != 0 ||
                    load_key(wolf, files, error) != 0
                ? -1
                : 0;
@@ -239,7 +249,7 @@ static struct tls_context *new_context(const struct tls_files *files, bool serve
         tls_context_release(context);
         return NULL;
     }
-    if (load_files(context->wolf, files, server, error) != 0) {
+    if (load_files(context, files, error) != 0) {
         tls_context_release(context);
         return NULL;
     }

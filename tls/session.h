@@ -16,6 +16,7 @@ struct tls_context {
     atomic_uint references; /* the owner and every session */
     WOLFSSL_CTX *wolf;
     bool server;
+    time_t expires; /* of its own certificate; 0: none */
     enum tls_kernel_mode kernel;
     char *server_name;            /* client role: what the peer must be valid for, or NULL */
     struct tls_ticket_keys *keys; /* server role */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 /* One sentence for people that names the file or the peer's fault; never key material. */
 struct tls_error {
@@ -51,6 +52,9 @@ void tls_context_set_kernel(struct tls_context *context, enum tls_kernel_mode mo
  * `text` with which it takes, or with why none. Opens a loopback connection; blocks for a moment.
  */
 bool tls_kernel_available(char *text, size_t size);
+
+/* When its own certificate ends, seconds since the epoch; 0 if it has none. */
+time_t tls_context_expiry(const struct tls_context *context);
 
 /* Sessions started from it live on. Tickets it gave out are worth nothing from then on. */
 void tls_context_free(struct tls_context *context);
