@@ -6,8 +6,8 @@ enum {
     TURN_STEPS = 256,
     /* Chunk size lines are looked at in pieces of this many bytes. */
     PEEK_SIZE = 64,
-    /* A chunk shorter than this is not worth a pipe, one as long as that is. Those in between go the
-     * way of the one before them. */
+    /* A chunk shorter than this is not worth a pipe, one as long as that is. Those in between go
+     * the way of the one before them. */
     SMALL_BYTES = BUFFER_SIZE / 4,
     BULKY_BYTES = BUFFER_SIZE / 2,
 };
