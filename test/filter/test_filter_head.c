@@ -1,113 +1,6 @@
 /* What filter_judge_head says, and how filter_judge_body builds on it. The rules for bodies have
  * tests of their own. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <string.h>
-
-#include "filter/filter.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-enum { MAX_HEADERS = 4 };
-
-/* A request as the tables below write it: header lines "Name: value". */
-struct request_spec {
-    const char *method;
-    const char *target;
-    bool body;
-    const char *headers[MAX_HEADERS];
-};
-
-struct expectation {
-    enum filter_decision decision;
-    const char *rule;
-    enum filter_hijack hijack;
-};
-
-static size_t read_headers(const struct request_spec *spec, struct filter_header *headers) {
-    size_t count = 0;
-    while (count < MAX_HEADERS && spec->headers[count]) {
-        const char *line = spec->headers[count];
-        size_t colon = strcspn(line, ":");
-        headers[count].name = slice_of(line, colon);
-        headers[count].value = slice_trim(slice_from_string(line + colon + 1));
-        count++;
-    }
-    return count;
-}
-
-static void assert_sound(const struct filter_verdict *verdict) {
-    assert_non_null(verdict->rule);
-    assert_non_null(verdict->endpoint_class);
-    bool passes = verdict->decision == FILTER_ALLOW || verdict->decision == FILTER_NEED_BODY;
-    if (passes) {
-        assert_null(verdict->reason);
-        return;
-    }
-    assert_int_equal(verdict->hijack, FILTER_HIJACK_NONE);
-    assert_non_null(verdict->reason);
-    size_t length = strlen(verdict->reason);
-    assert_true(length > 0);
-    assert_int_not_equal(verdict->reason[length - 1], '.');
-    for (size_t i = 0; i < length; i++)
-        assert_true(verdict->reason[i] >= ' ' && verdict->reason[i] < 0x7f);
-}
-
-static struct filter_policy *make_policy(const struct filter_settings *settings) {
-    char error[256] = "";
-    struct filter_policy *policy = filter_policy_new(settings, error, sizeof(error));
-    if (!policy)
-        fail_msg("%s", error);
-    return policy;
-}
-
-static void check(const struct filter_policy *policy, const struct request_spec *spec,
-                  const struct expectation *expected) {
-    struct filter_header headers[MAX_HEADERS];
-    struct filter_request request = {
-        .method = slice_from_string(spec->method),
-        .target = slice_from_string(spec->target),
-        .headers = headers,
-        .header_count = read_headers(spec, headers),
-        .may_have_body = spec->body,
-    };
-    struct arena arena = {0};
-    struct filter_verdict verdict = filter_judge_head(policy, &request, &arena);
-    print_message("%s %s -> %d %s %s\n", spec->method, spec->target, (int)verdict.decision,
-                  verdict.rule, verdict.reason ? verdict.reason : "");
-    assert_sound(&verdict);
-    assert_int_equal(verdict.decision, expected->decision);
-    assert_string_equal(verdict.rule, expected->rule);
-    assert_int_equal(verdict.hijack, expected->hijack);
-    arena_reset(&arena);
-}
-
-struct head_case {
-    struct request_spec request;
-    struct expectation expected;
-};
-
-static void check_all(const struct filter_settings *settings, const struct head_case *cases,
-                      size_t count) {
-    struct filter_policy *policy = make_policy(settings);
-    for (size_t i = 0; i < count; i++)
-        check(policy, &cases[i].request, &cases[i].expected);
-    filter_policy_free(policy);
-}
-
-#define JSON   "Content-Type: application/json"
-#define TAR    "Content-Type: application/x-tar"
-#define TEXT   "Content-Type: text/plain"
-#define FORM   "Content-Type: application/x-www-form-urlencoded"
-#define ALLOW_ FILTER_ALLOW
-#define BODY_  FILTER_NEED_BODY
-#define DENY_  FILTER_DENY
-#define BAD_   FILTER_BAD_REQUEST
+#include "head_cases.h"
 
 static void ordinary_work_passes(void **state) {
     (void)state;
@@ -299,81 +192,6 @@ static void query_parameters_are_judged_as_the_engine_decodes_them(void **state)
          {BAD_, "request.query", false}},
     };
     check_all(&(struct filter_settings){0}, cases, COUNT(cases));
-}
-
-static void buildkit_follows_its_switch(void **state) {
-    (void)state;
-    static const struct head_case denied[] = {
-        {{"POST", "/session", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {DENY_, "endpoint.session", false}},
-        {{"POST", "/v1.47/grpc", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {DENY_, "endpoint.grpc", false}},
-        {{"POST", "/build?version=2", true, {TAR}}, {DENY_, "build.buildkit", false}},
-        {{"POST", "/build?version=3", true, {TAR}}, {DENY_, "build.buildkit", false}},
-        {{"POST", "/build?session=abc", true, {TAR}}, {DENY_, "build.buildkit", false}},
-        {{"POST", "/build?outputs=%5B%5D", true, {TAR}}, {DENY_, "build.buildkit", false}},
-        {{"POST", "/build?remote=client-session&session=a&version=2", false, {0}},
-         {DENY_, "build.buildkit", false}},
-        {{"POST", "/build?remote=client-session", false, {0}}, {DENY_, "build.remote", false}},
-        {{"POST", "/build?version=1", true, {TAR}}, {ALLOW_, "endpoint.build", false}},
-    };
-    static const struct head_case opaque[] = {
-        {{"POST", "/session", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {ALLOW_, "endpoint.session", FILTER_HIJACK_H2C}},
-        {{"POST", "/v1.47/grpc", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {ALLOW_, "endpoint.grpc", FILTER_HIJACK_H2C}},
-        {{"POST", "/build?version=2&session=a&remote=client-session&outputs=%5B%5D", false, {0}},
-         {ALLOW_, "endpoint.build", false}},
-        {{"POST", "/build?version=2&remote=upload-request&buildid=x", false, {0}},
-         {ALLOW_, "endpoint.build", false}},
-        {{"POST", "/build?version=2&session=a&remote=client-session&networkmode=host", false, {0}},
-         {DENY_, "build.networkmode", false}},
-        {{"POST", "/build?version=2&session=a&remote=https://example.org/x", false, {0}},
-         {DENY_, "build.remote", false}},
-    };
-#define OFFERS(method) "X-Docker-Expose-Session-Grpc-Method: " method
-    static const struct head_case inspected[] = {
-        {{"POST",
-          "/session",
-          false,
-          {"Upgrade: h2c", OFFERS("/moby.buildkit.secrets.v1.Secrets/GetSecret")}},
-         {ALLOW_, "endpoint.session", FILTER_HIJACK_H2C}},
-        {{"POST", "/v1.47/grpc", false, {"Connection: Upgrade", "Upgrade: h2c"}},
-         {ALLOW_, "endpoint.grpc", FILTER_HIJACK_GRPC}},
-        {{"POST", "/build?version=2&session=a&remote=client-session&outputs=%5B%5D", false, {0}},
-         {ALLOW_, "endpoint.build", false}},
-        {{"POST", "/build?version=2&session=a&remote=client-session&networkmode=host", false, {0}},
-         {DENY_, "build.networkmode", false}},
-        {{"POST", "/build?version=2&session=a&remote=client-session&cgroupparent=x", false, {0}},
-         {DENY_, "build.cgroupparent", false}},
-        {{"POST", "/build?version=2&session=a&remote=https://example.org/x", false, {0}},
-         {DENY_, "build.remote", false}},
-    };
-    static const struct head_case session_denied[] = {
-        {{"POST",
-          "/session",
-          false,
-          {OFFERS("/moby.filesync.v1.FileSync/DiffCopy"),
-           OFFERS("/moby.buildkit.secrets.v1.Secrets/GetSecret")}},
-         {DENY_, "session.secrets", false}},
-        {{"POST",
-          "/session",
-          false,
-          {"x-docker-expose-session-grpc-method: /MOBY.filesync.v1.Auth/Credentials"}},
-         {DENY_, "session.auth", false}},
-        {{"POST", "/session", false, {OFFERS("/moby.sshforward.v1.SSH/ForwardAgent")}},
-         {ALLOW_, "endpoint.session", FILTER_HIJACK_H2C}},
-    };
-    for (int preset = FILTER_BLOCKLIST; preset <= FILTER_ALLOWLIST; preset++) {
-        struct filter_settings settings = {.preset = (enum filter_preset)preset};
-        check_all(&settings, denied, COUNT(denied));
-        settings.buildkit = FILTER_BUILDKIT_OPAQUE;
-        check_all(&settings, opaque, COUNT(opaque));
-        settings.buildkit = FILTER_BUILDKIT_INSPECT;
-        check_all(&settings, inspected, COUNT(inspected));
-        settings.session_deny = FILTER_SESSION_SECRETS | FILTER_SESSION_AUTH;
-        check_all(&settings, session_denied, COUNT(session_denied));
-    }
 }
 
 static void malformed_requests_are_bad(void **state) {
@@ -618,7 +436,6 @@ int main(void) {
         cmocka_unit_test(ordinary_work_passes),
         cmocka_unit_test(breakouts_are_refused),
         cmocka_unit_test(query_parameters_are_judged_as_the_engine_decodes_them),
-        cmocka_unit_test(buildkit_follows_its_switch),
         cmocka_unit_test(malformed_requests_are_bad),
         cmocka_unit_test(escaped_slashes_in_image_names_change_no_verdict),
         cmocka_unit_test(the_allowlist_lets_only_its_own_through),
