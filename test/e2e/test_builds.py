@@ -53,7 +53,8 @@ def write_dockerfile(context, flags, command="md5sum /file > /sum"):
 
 
 def images(proxied):
-    return proxied.engine.docker("images", "-q", "--no-trunc", text=True).stdout.split()
+    """Sorted: the engine lists by seconds, and those of one second in any order."""
+    return sorted(proxied.engine.docker("images", "-q", "--no-trunc", text=True).stdout.split())
 
 
 def refused(result, rule):
