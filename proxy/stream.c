@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What a TLS record holds at the most (RFC 8446 section 5.1). */
-enum { RECORD_SIZE = 16384 };
+#include "proxy/buffer.h"
 
 static _Thread_local struct tls_error last_error;
 
@@ -234,7 +233,7 @@ enum stream_status stream_write(struct stream *stream, const void *buffer, size_
 
 enum stream_status stream_write_two(struct stream *stream, struct slice first, struct slice second,
                                     size_t *put) {
-    char together[RECORD_SIZE];
+    char together[BUFFER_SIZE];
     if (second.len == 0 || first.len + second.len > sizeof together)
         return stream_write(stream, first.data, first.len, put);
     /* Two pieces that one record holds are cheaper copied than sealed, sent and noticed twice. */
