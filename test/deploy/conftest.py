@@ -11,7 +11,7 @@ import pytest
 TEST = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TEST / "deploy"), str(TEST / "e2e"), str(TEST / "blackbox")]
 
-from docker_engine import DOCKER, Engine, make_image  # noqa: E402
+from engine_fixtures import certificates, engine  # noqa: E402, F401
 from proxy_process import REPOSITORY, binary  # noqa: E402
 
 DEPLOY = REPOSITORY / "tools/deploy"
@@ -20,27 +20,6 @@ BUILDS = {"amd64": "static", "arm64": "static-arm64"}
 
 def pytest_report_header(config):
     return f"dind-proxy under test: {binary()}"
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("certificates")
-    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
-                   stdout=subprocess.DEVNULL)
-    return directory
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory, certificates):
-    if not os.access(DOCKER, os.X_OK):
-        pytest.skip(f"{DOCKER} is not installed")
-    directory = tmp_path_factory.mktemp("engine")
-    engine = Engine(directory, certificates)
-    try:
-        make_image(engine, directory)
-        yield engine
-    finally:
-        engine.stop()
 
 
 @pytest.fixture(scope="session")

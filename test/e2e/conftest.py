@@ -1,7 +1,6 @@
 """Fixtures: a real engine, one proxy a pair of transports, and Docker's own clients."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import pytest
 sys.path[:0] = [str(Path(__file__).resolve().parent),
                 str(Path(__file__).resolve().parents[1] / "blackbox")]
 
-from docker_engine import DOCKER, Engine, Proxied, make_image  # noqa: E402
-from proxy_process import REPOSITORY, binary  # noqa: E402
+from docker_engine import Proxied  # noqa: E402
+from engine_fixtures import certificates, engine  # noqa: E402, F401
+from proxy_process import binary  # noqa: E402
 
 
 def pytest_report_header(config):
@@ -24,27 +24,6 @@ def pytest_collection_modifyitems(config, items):
         chosen = [i for i in items if i.get_closest_marker("ktls") and "mtls-mtls" in i.name]
         config.hook.pytest_deselected(items=[i for i in items if i not in chosen])
         items[:] = chosen
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("certificates")
-    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
-                   stdout=subprocess.DEVNULL)
-    return directory
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory, certificates):
-    if not os.access(DOCKER, os.X_OK):
-        pytest.skip(f"{DOCKER} is not installed")
-    directory = tmp_path_factory.mktemp("engine")
-    engine = Engine(directory, certificates)
-    try:
-        make_image(engine, directory)
-        yield engine
-    finally:
-        engine.stop()
 
 
 KINDS = ("unix-unix", "mtls-mtls")

@@ -1,0 +1,30 @@
+"""Fixtures of every suite with a real engine: its certificates, and the engine itself."""
+
+import os
+import subprocess
+
+import pytest
+
+from docker_engine import DOCKER, Engine, make_image
+from proxy_process import REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("certificates")
+    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
+                   stdout=subprocess.DEVNULL)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory, certificates):
+    if not os.access(DOCKER, os.X_OK):
+        pytest.skip(f"{DOCKER} is not installed")
+    directory = tmp_path_factory.mktemp("engine")
+    engine = Engine(directory, certificates)
+    try:
+        make_image(engine, directory)
+        yield engine
+    finally:
+        engine.stop()
