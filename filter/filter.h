@@ -40,10 +40,24 @@ enum filter_session {
     FILTER_SESSION_AUTH = 4,
 };
 
+/* What a build may have beyond an ordinary one, and what of an ordinary one it may not have. It
+ * holds for the classic builder's query and for the calls in /grpc alike. */
+struct filter_build {
+    bool network_host;       /* the engine's network: --network=host, RUN --network=host */
+    bool insecure;           /* RUN --security=insecure */
+    bool remote_contexts;    /* Git repositories and URLs that the engine fetches */
+    bool deny_add_hosts;     /* --add-host */
+    bool deny_outputs;       /* results elsewhere than in the engine's image store */
+    bool deny_cache_imports; /* --cache-from */
+    bool deny_cache_exports; /* --cache-to */
+    bool deny_frontends;     /* frontend images of one's own; always so as an allowlist */
+};
+
 struct filter_settings {
     enum filter_preset preset;
     enum filter_buildkit buildkit;
-    unsigned session_deny;    /* of enum filter_session; 0 denies nothing */
+    unsigned session_deny; /* of enum filter_session; 0 denies nothing */
+    struct filter_build build;
     bool allow_unknown;       /* --allow-unknown-endpoints: unlisted mutating endpoints pass */
     unsigned api_floor_minor; /* lowest accepted API version 1.N; 0 means the default, 24 */
     /* --allow-bind values: "/dir" opens that folder itself, "/dir/" followed by two stars it and

@@ -46,6 +46,7 @@ struct filter_policy *filter_policy_new(const struct filter_settings *settings, 
     }
     policy->preset = settings->preset;
     policy->buildkit = settings->buildkit;
+    policy->build = settings->build;
     policy->session_deny = settings->session_deny;
     policy->allow_unknown = settings->allow_unknown;
     policy->api_floor_minor =

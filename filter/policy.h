@@ -13,6 +13,7 @@ struct filter_policy {
     enum filter_preset preset;
     enum filter_buildkit buildkit;
     unsigned session_deny;
+    struct filter_build build;
     bool allow_unknown;
     unsigned api_floor_minor; /* never 0 */
     struct endpoint_index *index;
