@@ -96,6 +96,9 @@ static int check_tls(const struct options *options, struct error *error) {
 }
 
 int command_validate_rules(const struct options *options, struct error *error) {
+    const char *file = options->config.policy_file;
+    if (check_file(options, FIELD(policy_file), file, false, error) != 0)
+        return -1;
     struct filter_rules *rules = policy_file_load(&options->config, error);
     if (rules == NULL)
         return -1;
