@@ -407,6 +407,10 @@ const struct option_command option_commands[] = {
      "Ask the proxy that runs with these options for its metrics, at --metrics, and print them for "
      "people.",
      NULL},
+    {"endpoints", NULL, COMMAND_ENDPOINTS, 0, 0,
+     "Print what every preset makes of every call of the engine's API, and the keys of a policy "
+     "file that change it, as a table in Markdown.",
+     NULL},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
      "Check everything, files and certificates too, print the options in effect, and end.", NULL},
     {"--healthcheck", NULL, COMMAND_HEALTHCHECK, 0, 0,
