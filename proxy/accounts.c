@@ -29,9 +29,10 @@ static bool recall(const struct memory *memory, const char *name, id_t *id) {
 }
 
 static void remember(struct memory *memory, const char *name, id_t id) {
-    if (memory->count == REMEMBERED || strlen(name) >= NAME_SIZE)
+    size_t length = strlen(name);
+    if (memory->count == REMEMBERED || length >= NAME_SIZE)
         return;
-    (void)strcpy(memory->entries[memory->count].name, name);
+    memcpy(memory->entries[memory->count].name, name, length + 1);
     memory->entries[memory->count++].id = id;
 }
 

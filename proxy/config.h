@@ -61,6 +61,8 @@ struct config {
     bool metrics_on;
     bool metrics_beyond_loopback;
 
+    int sandbox; /* enum sandbox_mode */
+
     enum config_log_format log_format;
     int log_level; /* enum log_level */
 

@@ -5,6 +5,7 @@
 #include "proxy/log.h"
 #include "proxy/option_check.h"
 #include "proxy/option_value.h"
+#include "proxy/sandbox.h"
 
 static const struct option_choice presets[] = {
     {"blocklist", FILTER_BLOCKLIST}, {"allowlist", FILTER_ALLOWLIST}, {NULL, 0}};
@@ -24,6 +25,9 @@ static const struct option_choice buildkits[] = {{"inspect", FILTER_BUILDKIT_INS
 
 static const struct option_choice kernel_modes[] = {
     {"auto", TLS_KERNEL_AUTO}, {"require", TLS_KERNEL_REQUIRE}, {"off", TLS_KERNEL_OFF}, {NULL, 0}};
+
+static const struct option_choice sandbox_modes[] = {
+    {"auto", SANDBOX_AUTO}, {"require", SANDBOX_REQUIRE}, {"off", SANDBOX_OFF}, {NULL, 0}};
 
 static const struct option_choice log_formats[] = {{"key-value", CONFIG_LOG_KEY_VALUE},
                                                    {"json", CONFIG_LOG_JSON},
@@ -290,6 +294,19 @@ const struct option option_table[] = {
      .maximum = 24 * HOUR,
      .help = "How long sent bytes may stay unacknowledged before the peer counts as gone "
              "(TCP_USER_TIMEOUT); 0 leaves it to the kernel."},
+
+    {.heading = "Confinement",
+     .flag = "--sandbox",
+     .environment = "DIND_PROXY_SANDBOX",
+     .argument = "MODE",
+     .kind = &option_kind_choice,
+     .field = FIELD(sandbox),
+     .fallback = "auto",
+     .choices = sandbox_modes,
+     .help = "What the running proxy gives up for good once it has started: capabilities, core "
+             "dumps, files and ports (Landlock) and system calls (seccomp) that it does not need. "
+             "auto takes what the kernel has, require does not start without all of it, off "
+             "leaves everything."},
 
     {.heading = "Logging",
      .flag = "--log-format",

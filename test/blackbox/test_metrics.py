@@ -97,7 +97,7 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
              "dind_proxy_certificate_expiry_seconds": "gauge", "dind_proxy_engine_up": "gauge",
              "dind_proxy_engine_connections": "counter", "dind_proxy_build_info": "gauge",
              "dind_proxy_client_connections": "gauge", "dind_proxy_reloads": "counter",
-             "dind_proxy_start_time_seconds": "gauge"}
+             "dind_proxy_start_time_seconds": "gauge", "dind_proxy_sandbox": "gauge"}
     assert {name: family.type for name, family in families.items()} == types
     for family in families.values():
         assert family.documentation
