@@ -44,12 +44,18 @@ def engine(tmp_path):
     recorder.close()
 
 
+# Over mutual TLS they run in the virtual machine too, which has an older kernel.
+BOTH = pytest.mark.parametrize("hops", (("unix", "unix"), ("mtls", "mtls")), ids="-".join)
+
+
+@BOTH
+@pytest.mark.ktls
 @pytest.mark.threads
-def test_what_the_kernel_says(unix_rig):
-    need_seccomp(unix_rig.proxy)
-    with unix_rig.client() as client:
+def test_what_the_kernel_says(rig):
+    need_seccomp(rig.proxy)
+    with rig.client() as client:
         assert client.request("GET", "/_ping").status == 200
-    threads = unix_rig.proxy.thread_states(
+    threads = rig.proxy.thread_states(
         "NoNewPrivs", "Seccomp", "CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")
     assert len(threads) >= 4, "main, the log's, a worker, the acceptor"
     for thread in threads:
@@ -58,17 +64,20 @@ def test_what_the_kernel_says(unix_rig):
             == {"0" * 16}, threads
         # Dropping it takes CAP_SETPCAP.
         assert os.geteuid() != 0 or thread["CapBnd"] == "0" * 16, threads
-    limits = Path(f"/proc/{unix_rig.proxy.pid}/limits").read_text()
+    limits = Path(f"/proc/{rig.proxy.pid}/limits").read_text()
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), limits
 
 
+@BOTH
+@pytest.mark.ktls
 @pytest.mark.threads
-def test_every_part_is_in_force_or_says_why(unix_rig):
-    need_seccomp(unix_rig.proxy)
-    parts = says(unix_rig.proxy)
+def test_every_part_is_in_force_or_says_why(rig):
+    need_seccomp(rig.proxy)
+    parts = says(rig.proxy)
     assert all(parts[name][0] for name in PARTS if name != "landlock"), parts
     on, text = parts["landlock"]
     if not on:
+        assert "KTLS_VM" not in os.environ, text
         pytest.skip(f"no Landlock here: {text}")
     assert re.match(r"version \d+: files", text), text
 
