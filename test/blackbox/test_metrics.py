@@ -27,7 +27,7 @@ EVENTS = build_request("GET", "/v1.41/events")
 ATTACH = build_request("POST", "/v1.41/containers/x/attach?stream=1&stdin=1&stdout=1",
                        ["Upgrade: tcp", "Connection: Upgrade"], b"")
 # What has no bound in number must not be a label's value.
-LABELS = {"class", "verdict", "rule", "kind", "path", "hop", "result", "version", "le"}
+LABELS = {"class", "verdict", "rule", "kind", "part", "path", "hop", "result", "version", "le"}
 
 
 @pytest.fixture
