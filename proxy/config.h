@@ -12,6 +12,7 @@
 #include "proxy/certs.h"
 #include "proxy/doctor.h"
 #include "proxy/error.h"
+#include "proxy/import_env.h"
 #include "tls/tls.h"
 
 enum {
@@ -76,6 +77,7 @@ struct config {
 
     struct certs_settings certs;   /* of the command certs alone */
     struct doctor_settings doctor; /* of the command doctor alone */
+    struct import_settings import; /* of the command import-env alone */
 };
 
 #endif

@@ -412,6 +412,10 @@ const struct option_command option_commands[] = {
      "doctor "
      "--help.",
      &option_set_doctor},
+    {"import-env", "[OPTION]... [ENV-FILE]", COMMAND_IMPORT_ENV, 0, 1,
+     "Print the policy file that equals the environment switches of other socket proxies "
+     "(CONTAINERS, POST, ...). Has options of its own: import-env --help.",
+     &option_set_import_env},
     {"status", NULL, COMMAND_STATUS, 0, 0,
      "Ask the proxy that runs with these options for its metrics, at --metrics, and print them for "
      "people.",
