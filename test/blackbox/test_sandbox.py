@@ -101,12 +101,13 @@ def start_required(tmp_path, engine, prefix=()):
 def test_require(tmp_path, engine):
     """It starts, or says which part there is not."""
     version = subprocess.run([binary(), "--version"], capture_output=True, text=True, check=True)
-    missing = re.search(r"^(Landlock|seccomp) is not available: (.*)$", version.stdout,
-                        re.MULTILINE)
+    missing = re.findall(r"^(Landlock|seccomp) is not available: (.*)$", version.stdout,
+                         re.MULTILINE)
     if missing:
         result = start_required(tmp_path, engine)
         assert result.returncode == 1, result
-        assert f"--sandbox require: {missing[1].lower()}: {missing[2]}" in result.stderr
+        assert any(f"--sandbox require: {part.lower()}: {why}" in result.stderr
+                   for part, why in missing), result
         return
     proxy = Proxy([f"unix://{tmp_path}/p.sock"], engine.url, ["--sandbox", "require"],
                   tmp_path / "log")
@@ -182,7 +183,9 @@ def test_files_of_another_user_stay_readable(make_reloadable, mounted):  # noqa:
     rig = make_reloadable(("mtls", "mtls"), "--workers", "1")
     on, text = says(rig.proxy)["no_capabilities"]
     assert not on and "CAP_DAC_OVERRIDE" in text and str(mounted / "proxy") in text
-    assert {t["CapEff"] for t in rig.proxy.thread_states("CapEff")} == {"0000000000000002"}
+    kept = {t["CapEff"] for t in rig.proxy.thread_states("CapEff")}
+    # QEMU has a thread of its own besides.
+    assert kept == {"0000000000000002"} or (EMULATED and "0000000000000002" in kept), kept
     assert_reloaded(rig)
 
 
