@@ -114,6 +114,12 @@ const struct policy_key *policy_key_find(struct slice path) {
     return NULL;
 }
 
+bool policy_key_is_list(const char *path) {
+    const struct policy_key *key = policy_key_find(slice_from_string(path));
+    return key != NULL && (key->kind == POLICY_WORDS || key->kind == POLICY_BINDS ||
+                           key->kind == POLICY_COMMANDS || key->kind == POLICY_BITS);
+}
+
 /* Whether `path` is in `section`; `rest` is what follows the section and its point. */
 static bool is_within(const char *path, struct slice section, struct slice *rest) {
     *rest = slice_from_string(path);

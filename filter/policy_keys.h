@@ -51,6 +51,9 @@ const struct policy_key *policy_key_find(struct slice path);
 /* Whether `path` is a section: an object of further keys. */
 bool policy_key_is_section(struct slice path);
 
+/* Whether the value of this key is a list, so that something can be added to it. */
+bool policy_key_is_list(const char *path);
+
 /* Offers `near` the names that may stand in a section (empty: the outermost). */
 void policy_key_offer(struct near *near, struct slice section);
 

@@ -6,6 +6,7 @@
 
 #include "filter/bind.h"
 #include "filter/fields.h"
+#include "filter/policy.h"
 #include "filter/quote.h"
 #include "filter/target.h"
 

@@ -57,6 +57,7 @@ struct config {
 
     struct filter_settings filter; /* where there is no policy_file */
     char *policy_file;             /* --policy-file; NULL: none */
+    char *explain_as;              /* of the command explain: the client; NULL: everybody else */
     char *message_prefix;          /* "blocked by jailoc proxy: " without the trailing ": " */
 
     struct config_listener metrics; /* where metrics_on */

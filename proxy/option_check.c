@@ -203,6 +203,9 @@ static int check_policy(const struct options *options, struct error *error) {
                                     FIELD(filter.session_deny),  FIELD(filter.allow_binds),
                                     FIELD(filter.allow_unknown), FIELD(filter.api_floor_minor)};
     const char *given = any_given(options, fields, sizeof fields / sizeof *fields);
+    if (options->config.explain_as != NULL && options->command != COMMAND_EXPLAIN)
+        return error_set(error, "%s is for the command explain",
+                         options_name(options, FIELD(explain_as)));
     if (options->config.policy_file == NULL || given == NULL)
         return 0;
     return error_set(error, "%s and %s cannot be joined: the file says what the policy is",

@@ -159,6 +159,14 @@ const struct option option_table[] = {
      .help = "A policy of your own, for all clients or by client (JSON; filter/policy.md). Read "
              "again at a reload. Takes the place of the other options here but "
              "--message-prefix."},
+    {.flag = "--as",
+     .environment = "DIND_PROXY_AS",
+     .argument = "NAME",
+     .kind = &option_kind_text,
+     .field = FIELD(explain_as),
+     .note = "everybody else",
+     .maximum = 64,
+     .help = "With explain: the client of --policy-file whose request it is."},
     {.flag = "--buildkit",
      .environment = "DIND_PROXY_BUILDKIT",
      .argument = "WHAT",

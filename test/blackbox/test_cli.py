@@ -466,7 +466,8 @@ def explain(*args, **options):
     result = run("explain", *args, **options)
     assert result.error == "", result
     verdict = dict(line.split(": ", 1) for line in result.out.splitlines())
-    assert set(verdict) - {"reason"} == {"verdict", "rule", "endpoint", "class"}, result
+    assert set(verdict) - {"reason", "to allow it"} == {"verdict", "rule", "endpoint", "class"}, \
+        result
     return result.status, verdict
 
 
