@@ -104,6 +104,8 @@ def test_version():
     assert "libc" in lines[5]
     assert lines[6].startswith("kernel TLS: TLS 1.2: " if kernel_tls.available()
                                else "kernel TLS is not available: "), result
+    assert re.fullmatch(r"Landlock (version [1-9]\d*|is not available: .+)", lines[7]), result
+    assert re.fullmatch(r"seccomp is (available|not available: .+)", lines[8]), result
 
 
 def test_full_output_device():
