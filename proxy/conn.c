@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proxy/access_log.h"
+#include "proxy/audit_lines.h"
 #include "proxy/identity.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -80,6 +81,7 @@ static void count_request(struct conn *conn) {
 }
 
 void conn_count_answer(struct conn *conn) {
+    audit_request(conn);
     if (conn->request.answered || !conn->request.began)
         return;
     conn->request.answered = true;
@@ -93,6 +95,8 @@ void conn_count_as(struct conn *conn, enum counter_stream kind) {
     if (kind != COUNTER_NO_STREAM)
         counter_add(&counters->streams[kind], 1);
     conn->counted_as = kind;
+    if (kind != COUNTER_NO_STREAM)
+        conn->request.was = kind;
 }
 
 /* --- the handshake, and requests on their way in --- */
@@ -307,6 +311,8 @@ static enum progress run_linger(struct conn *conn) {
 static void record_request(struct conn *conn) {
     if (conn->request.began)
         count_request(conn);
+    audit_request(conn);
+    audit_session_end(conn);
     access_log_request(conn);
 }
 

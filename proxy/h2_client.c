@@ -73,6 +73,8 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
         h2_fail(inspect, "out of memory");
         return;
     }
+    if (verdict.decision == FILTER_ALLOW)
+        inspect->settings.report(inspect->settings.context, stream->path, &verdict);
     if (verdict.decision == FILTER_ALLOW || verdict.decision == FILTER_NEED_BODY)
         forward_head(inspect, stream, request);
     else

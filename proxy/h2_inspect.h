@@ -27,7 +27,7 @@ enum {
 
 struct h2_inspect;
 
-/* A call that was refused, for the log. `path` lives as long as the call. */
+/* A call that was judged, for the log. `path` lives as long as the call. */
 typedef void h2_report(void *context, struct slice path, const struct grpc_verdict *verdict);
 
 struct h2_settings {

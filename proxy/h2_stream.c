@@ -158,6 +158,7 @@ void h2_stream_judge(struct h2_inspect *inspect, struct h2_stream *stream) {
         h2_stream_refuse(inspect, stream, true, &verdict);
         return;
     }
+    inspect->settings.report(inspect->settings.context, stream->path, &verdict);
     become(inspect, stream, H2_STREAM_SENDING);
     h2_stream_send(inspect, stream);
 }

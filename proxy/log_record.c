@@ -116,6 +116,7 @@ void log_record_start(struct log_record *record, enum log_level level, bool json
     static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"}; /* as in syslog(3) */
     record->level = level;
     record->json = json;
+    record->dropped = 0;
     record->len = record->start = 0;
     if (!journal)
         return;

@@ -18,7 +18,8 @@ enum {
 struct log_record {
     enum log_level level;
     bool json;
-    size_t start; /* bytes in front of the first field */
+    size_t start;     /* bytes in front of the first field */
+    uint64_t dropped; /* lines that this one tells were dropped */
     size_t len;
     char text[LOG_LINE];
 };

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/audit.h"
+#include "proxy/log.h"
+
 #define PREFIX "dind_proxy_"
 
 /* All workers' cells together: a rule's string may have an address of its own in each of the
@@ -202,6 +205,10 @@ static void print_process(FILE *out, const struct metrics *metrics) {
     describe(out, "reloads_total", "counter", "Reloads; one that failed changed nothing.");
     sample(out, "reloads_total", "{result=\"ok\"}", counter_get(&metrics->reloads));
     sample(out, "reloads_total", "{result=\"failed\"}", counter_get(&metrics->reload_failures));
+    describe(out, "log_lines_dropped_total", "counter",
+             "Lines lost since what they were for was not read, or not written, fast enough.");
+    sample(out, "log_lines_dropped_total", "{log=\"log\"}", log_dropped());
+    sample(out, "log_lines_dropped_total", "{log=\"audit\"}", audit_dropped());
 }
 
 char *metrics_render(const struct metrics *metrics, size_t *length) {
