@@ -13,6 +13,10 @@ static struct buffer_pool *pool_of(struct conn *conn) {
     return &conn->worker->pools.buffers;
 }
 
+static bool is_permissive(const struct conn *conn) {
+    return conn->worker->shared->config->mode != CONFIG_ENFORCE;
+}
+
 static void report(void *context, struct slice path, const struct grpc_verdict *verdict) {
     static const char *const words[] = {[FILTER_ALLOW] = "allow",
                                         [FILTER_NEED_BODY] = "none",
@@ -20,7 +24,10 @@ static void report(void *context, struct slice path, const struct grpc_verdict *
                                         [FILTER_BAD_REQUEST] = "bad-request"};
     struct conn *conn = context;
     uint64_t suppressed = 0;
-    audit_call(conn, path, verdict, words[verdict->decision]);
+    const char *word = words[verdict->decision];
+    if (verdict->decision == FILTER_DENY && is_permissive(conn))
+        word = "would-deny";
+    audit_call(conn, path, verdict, word);
     if (verdict->decision == FILTER_ALLOW)
         return;
     if (!log_enabled(LOG_WARNING) || !log_limit_pass(&conn->log_limit, deadline_now(), &suppressed))
@@ -31,7 +38,7 @@ static void report(void *context, struct slice path, const struct grpc_verdict *
     if (conn->client.tls != NULL)
         log_string(&record, "cn", tls_peer_name(conn->client.tls));
     log_slice(&record, "path", slice_first(path, 256));
-    log_string(&record, "verdict", words[verdict->decision]);
+    log_string(&record, "verdict", word);
     log_string(&record, "rule", verdict->rule);
     if (suppressed > 0)
         log_number(&record, "suppressed", suppressed);
@@ -42,6 +49,7 @@ enum progress grpc_begin(struct conn *conn, size_t head_len) {
     const struct shared *shared = conn->worker->shared;
     const struct h2_settings settings = {
         .policy = conn->request.client->policy,
+        .permissive = is_permissive(conn),
         .message_prefix = shared->config->message_prefix,
         .pool = pool_of(conn),
         .report = report,

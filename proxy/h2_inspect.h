@@ -32,6 +32,7 @@ typedef void h2_report(void *context, struct slice path, const struct grpc_verdi
 
 struct h2_settings {
     const struct filter_policy *policy;
+    bool permissive; /* calls that the policy refuses pass, and are reported as refused */
     const char *message_prefix; /* of refusals, without ": " */
     struct buffer_pool *pool;
     h2_report *report;

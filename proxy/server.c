@@ -125,6 +125,7 @@ static int make_counters(struct server *server, struct error *error) {
     server->metrics.worker_count = count;
     server->metrics.connections = &server->shared.connections;
     server->metrics.started = (int64_t)time(NULL);
+    server->metrics.mode = (enum config_mode)server->config->mode;
     server->metrics.kernel_tls = server->kernel_tls != TLS_KERNEL_OFF;
     metrics_note_rules(&server->metrics, server->rules);
     return 0;
@@ -438,6 +439,10 @@ int server_run(const struct config *config, const struct server_source *source,
         return -1;
     }
     announce(&server);
+    if (config->mode != CONFIG_ENFORCE)
+        log_message(LOG_WARNING, "mode",
+                    "--mode %s: what the policy refuses passes, and is only told in the logs",
+                    audit_mode_name((enum config_mode)config->mode));
     tell_start(&server);
     server.announced = true;
     tell(&server, "READY=1");
