@@ -245,7 +245,7 @@ static enum progress read_more(struct conn *conn, size_t limit) {
 static enum progress run_head(struct conn *conn) {
     size_t limit = conn->worker->shared->config->max_header_bytes;
     struct slice held = buffer_slice(&conn->in);
-    if (held.len == 0 && conn->worker->draining)
+    if (conn->leaving || (held.len == 0 && conn->worker->draining))
         return conn_fail(conn, NULL);
     if (held.len > 0 && !conn->request.began) {
         conn->request.began = true;
@@ -339,7 +339,7 @@ static void record_request(struct conn *conn) {
 
 enum progress conn_finish(struct conn *conn, bool keep) {
     record_request(conn);
-    if (keep && !(conn->worker->draining && buffer_len(&conn->in) == 0)) {
+    if (keep && !conn->leaving && !(conn->worker->draining && buffer_len(&conn->in) == 0)) {
         await_request(conn);
         return PROGRESS_NEXT;
     }
@@ -457,6 +457,13 @@ void conn_expired(struct conn *conn) {
 void conn_drain(struct conn *conn) {
     if (conn->state == CONN_HEAD || conn->state == CONN_HANDSHAKE)
         worker_enqueue(conn->worker, conn);
+}
+
+void conn_readmit(struct conn *conn) {
+    if (!conn->listener->tls)
+        return;
+    conn->leaving = true;
+    conn_drain(conn);
 }
 
 void conn_abort(struct conn *conn, const char *outcome) {

@@ -104,6 +104,7 @@ struct conn {
     enum conn_state after_reply;
     enum counter_stream counted_as; /* among the streams that are open */
     bool in_handshake;              /* and counted as such by the worker */
+    bool leaving;                   /* no further request is taken from it */
     bool retries;                   /* wants another turn after UPSTREAM_RETRY_MS */
     size_t charged;                 /* of the worker's budget for bodies to be judged, in bytes */
     unsigned refusals;              /* in a row */
@@ -123,6 +124,10 @@ void conn_expired(struct conn *conn);
 
 /* The worker drains: an idle connection closes now, others after their exchange. */
 void conn_drain(struct conn *conn);
+
+/* The CA that let it in may no longer do: as conn_drain, but nothing that it has sent and that is
+ * not under way yet is taken from it either. Without TLS nothing happens. */
+void conn_readmit(struct conn *conn);
 
 /* Closes it at once, whatever it does. */
 void conn_abort(struct conn *conn, const char *outcome);

@@ -423,6 +423,14 @@ static void announce(const struct server *server) {
     log_string(&record, "engine_tls", server->config->upstream_tls ? "on" : "off");
     log_number(&record, "workers", server->worker_count);
     log_end(&record);
+    /* By its looks; a name may well be of this machine, and dind's is of a private network. So it
+     * is told and not refused: the engine is the operator's choice, unlike who may connect here. */
+    if (!server->config->upstream_tls && server->config->upstream.kind == ADDRESS_TCP &&
+        !address_is_loopback(&server->config->upstream))
+        log_message(LOG_WARNING, "engine",
+                    "requests go to %s in plain TCP: whoever is on the way can read and change "
+                    "what was judged; give --upstream-tls-ca",
+                    text);
 }
 
 int server_run(const struct config *config, const struct server_source *source,
