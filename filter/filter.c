@@ -109,9 +109,7 @@ static bool is_json(enum body_rule_set rules) {
 /* What the preset says about an endpoint, before anything in the request is looked at. */
 static bool endpoint_refused(const struct filter_policy *policy, const struct endpoint *endpoint,
                              const char **reason, struct arena *arena) {
-    enum endpoint_verdict verdict =
-        policy->preset == FILTER_ALLOWLIST ? endpoint->allowlist : endpoint->blocklist;
-    switch (verdict) {
+    switch ((enum endpoint_verdict)policy->verdicts[endpoint - endpoints]) {
     case ENDPOINT_PASS:
         return false;
     case ENDPOINT_BUILDKIT:
@@ -123,9 +121,9 @@ static bool endpoint_refused(const struct filter_policy *policy, const struct en
     *reason = endpoint->reason
                   ? endpoint->reason
                   : arena_printf(arena,
-                                 "%s is not among the calls of the allowlist policy; do without "
-                                 "it, or ask for the blocklist policy",
-                                 endpoint->route);
+                                 "%s is not among the calls of the %s policy; do without it, or "
+                                 "ask for the blocklist policy",
+                                 endpoint->route, policy->preset_name);
     return true;
 }
 
@@ -175,16 +173,22 @@ static struct filter_verdict judge_endpoint_head(const struct filter_policy *pol
 }
 
 static struct filter_verdict judge_unlisted(const struct filter_policy *policy,
-                                            const struct filter_request *request) {
+                                            const struct filter_request *request,
+                                            struct arena *arena) {
     struct filter_verdict verdict = {
         .decision = FILTER_ALLOW,
         .rule = "endpoint.unlisted",
         .endpoint_class = endpoint_class_name(ENDPOINT_UNKNOWN),
     };
-    if (policy->preset == FILTER_ALLOWLIST) {
+    if (policy->closed) {
         verdict.decision = FILTER_DENY;
-        verdict.reason = "this endpoint is not among the calls of the allowlist policy; check the "
-                         "method and the path, or ask for the blocklist policy";
+        verdict.reason =
+            arena_printf(arena,
+                         "this endpoint is not among the calls of the %s policy; check "
+                         "the method and the path, or ask for the blocklist policy",
+                         policy->preset_name);
+        if (verdict.reason == NULL)
+            verdict.reason = no_memory;
     } else if (!is_safe(request->method) && !policy->allow_unknown) {
         verdict.decision = FILTER_DENY;
         verdict.reason =
@@ -251,7 +255,7 @@ static struct filter_verdict judge_head(const struct filter_policy *policy,
         listed = true;
     }
     if (!listed)
-        return judge_unlisted(policy, request);
+        return judge_unlisted(policy, request, arena);
     /* A HEAD only borrows the verdict of GET rows; no engine answers one by hijacking. */
     bool passes = worst.decision == FILTER_ALLOW || worst.decision == FILTER_NEED_BODY;
     worst.hijack =
@@ -259,10 +263,23 @@ static struct filter_verdict judge_head(const struct filter_policy *policy,
     return worst;
 }
 
+/* Who asks is nobody that a policy was written for. */
+static struct filter_verdict refuse_client(void) {
+    return (struct filter_verdict){
+        .decision = FILTER_DENY,
+        .rule = "client.unknown",
+        .reason = "this client is not among those that the proxy serves; use a certificate, a user "
+                  "or a listener that its policy names",
+        .endpoint_class = endpoint_class_name(ENDPOINT_UNKNOWN),
+    };
+}
+
 struct filter_verdict filter_judge_head(const struct filter_policy *policy,
                                         const struct filter_request *request, struct arena *arena) {
     struct target target;
     struct filter_verdict bad;
+    if (policy == NULL)
+        return refuse_client();
     return read_request_line(policy, request, arena, &target, &bad)
                ? judge_head(policy, request, &target, arena)
                : bad;
@@ -275,6 +292,8 @@ struct filter_verdict filter_judge_body(const struct filter_policy *policy,
      * one call to the other that could get out of step. */
     struct target target;
     struct filter_verdict worst;
+    if (policy == NULL)
+        return refuse_client();
     if (!read_request_line(policy, request, arena, &target, &worst))
         return worst;
     worst = judge_head(policy, request, &target, arena);

@@ -10,14 +10,22 @@
 
 /* Immutable once filter_policy_new returned it, so threads share it without locks. */
 struct filter_policy {
-    enum filter_preset preset;
+    enum filter_preset preset; /* the column of the tables: FILTER_BLOCKLIST or FILTER_ALLOWLIST */
+    const char *preset_name;   /* for people; static */
+    bool closed;               /* what no row names is refused, reading too */
     enum filter_buildkit buildkit;
     unsigned session_deny;
     struct filter_build build;
     bool allow_unknown;
     unsigned api_floor_minor; /* never 0 */
     struct endpoint_index *index;
-    struct bind_list binds; /* host folders that --allow-bind opened */
+    struct bind_list binds;  /* host folders that are opened */
+    unsigned char *verdicts; /* enum endpoint_verdict, by the place in `endpoints` */
+    struct arena memory;     /* what the words below stand in */
+    struct filter_create create;
+    struct filter_images images;
+    struct filter_exec exec;
+    struct filter_limits limits;
 };
 
 #endif

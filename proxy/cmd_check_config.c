@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "filter/filter.h"
 #include "proxy/command.h"
 #include "proxy/listener.h"
+#include "proxy/policy_file.h"
 #include "tls/tls.h"
 
 #define FIELD(member) offsetof(struct config, member)
@@ -96,12 +96,13 @@ static int check_tls(const struct options *options, struct error *error) {
 }
 
 int command_validate_rules(const struct options *options, struct error *error) {
-    char reason[sizeof error->text] = "";
-    struct filter_policy *policy =
-        filter_policy_new(&options->config.filter, reason, sizeof reason);
-    if (policy == NULL)
-        return error_set(error, "%s", reason);
-    filter_policy_free(policy);
+    const char *file = options->config.policy_file;
+    if (check_file(options, FIELD(policy_file), file, false, error) != 0)
+        return -1;
+    struct filter_rules *rules = policy_file_load(&options->config, error);
+    if (rules == NULL)
+        return -1;
+    filter_rules_free(rules);
     return check_tls(options, error);
 }
 

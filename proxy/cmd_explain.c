@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "filter/filter.h"
 #include "proxy/command.h"
+#include "proxy/policy_file.h"
 
 struct body {
     char *data; /* NULL: none was given */
@@ -22,8 +22,8 @@ static void close_file(FILE **file) {
         (void)fclose(*file);
 }
 
-static void free_policy(struct filter_policy **policy) {
-    filter_policy_free(*policy);
+static void free_rules(struct filter_rules **rules) {
+    filter_rules_free(*rules);
 }
 
 /* All of the file, up to `limit` bytes. */
@@ -99,16 +99,13 @@ static int judge(const struct options *options, const struct filter_policy *poli
 
 int command_explain(const struct options *options) {
     struct error error = {""};
-    char reason[sizeof error.text] = "";
     __attribute__((cleanup(free_body))) struct body body = {0};
-    __attribute__((cleanup(free_policy))) struct filter_policy *policy =
-        filter_policy_new(&options->config.filter, reason, sizeof reason);
-    if (policy == NULL) {
-        (void)error_set(&error, "%s", reason);
+    __attribute__((cleanup(free_rules))) struct filter_rules *rules =
+        policy_file_load(&options->config, &error);
+    if (rules == NULL)
         return command_fail(EXIT_STATUS_USAGE, &error);
-    }
     if (options->argument_count > 2 &&
         read_body(options->arguments[2], options->config.max_judged_body, &body, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
-    return judge(options, policy, &body);
+    return judge(options, filter_rules_find(rules, NULL)->policy, &body);
 }

@@ -54,8 +54,9 @@ struct config {
     unsigned drain_timeout;    /* after SIGTERM */
     unsigned tcp_user_timeout; /* 0: the kernel's default */
 
-    struct filter_settings filter;
-    char *message_prefix; /* "blocked by jailoc proxy: " without the trailing ": " */
+    struct filter_settings filter; /* where there is no policy_file */
+    char *policy_file;             /* --policy-file; NULL: none */
+    char *message_prefix;          /* "blocked by jailoc proxy: " without the trailing ": " */
 
     struct config_listener metrics; /* where metrics_on */
     bool metrics_on;

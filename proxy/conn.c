@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proxy/access_log.h"
+#include "proxy/identity.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
 
@@ -148,7 +149,7 @@ static enum progress act_on(struct conn *conn, size_t body) {
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
-    conn->request.verdict = filter_judge_body(conn->request.lease->set->policy,
+    conn->request.verdict = filter_judge_body(conn->request.client->policy,
                                               &conn->request.http.judged, body, &conn->arena);
     return act_on(conn, wire);
 }
@@ -170,8 +171,9 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
 
     /* Its body is judged by the same policy as its head, whatever is reloaded meanwhile. */
     request->lease = lease_use(conn->worker->lease);
+    request->client = identity_client(conn, request->lease->set->rules);
     request->verdict =
-        filter_judge_head(request->lease->set->policy, &request->http.judged, &conn->arena);
+        filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
     if (request->verdict.decision != FILTER_NEED_BODY) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
         return act_on(conn, 0);

@@ -47,8 +47,9 @@ enum progress {
 
 /* All that belongs to one request; wiped between two. */
 struct conn_request {
-    struct lease *lease; /* what it is judged by; NULL until its head is complete */
-    struct slice head;   /* as judged and as sent; in the arena */
+    struct lease *lease;                /* what it is judged by; NULL until its head is complete */
+    const struct filter_client *client; /* the one of its rules' clients; NULL as long */
+    struct slice head;                  /* as judged and as sent; in the arena */
     struct http_request http;
     struct filter_verdict verdict;
     struct http_response response;

@@ -33,7 +33,7 @@ static void report(void *context, struct slice path, const struct grpc_verdict *
 enum progress grpc_begin(struct conn *conn, size_t head_len) {
     const struct shared *shared = conn->worker->shared;
     const struct h2_settings settings = {
-        .policy = conn->request.lease->set->policy,
+        .policy = conn->request.client->policy,
         .message_prefix = shared->config->message_prefix,
         .pool = pool_of(conn),
         .report = report,

@@ -70,7 +70,7 @@ static int docker_tls(struct options *options, char *const environment[], struct
     return 0;
 }
 
-/* Names the first of three files that is given, for a message; NULL if none is. */
+/* Names the first option that is given, for a message; NULL if none is. */
 static const char *any_given(const struct options *options, const size_t fields[], size_t count) {
     for (size_t i = 0; i < count; i++)
         if (was_given(options, fields[i]))
@@ -197,10 +197,24 @@ static int check_health(const struct options *options, struct error *error) {
     return 0;
 }
 
+/* What a policy file says, options must not say differently. */
+static int check_policy(const struct options *options, struct error *error) {
+    static const size_t fields[] = {FIELD(filter.preset),        FIELD(filter.buildkit),
+                                    FIELD(filter.session_deny),  FIELD(filter.allow_binds),
+                                    FIELD(filter.allow_unknown), FIELD(filter.api_floor_minor)};
+    const char *given = any_given(options, fields, sizeof fields / sizeof *fields);
+    if (options->config.policy_file == NULL || given == NULL)
+        return 0;
+    return error_set(error, "%s and %s cannot be joined: the file says what the policy is",
+                     options_name(options, FIELD(policy_file)), given);
+}
+
 int option_check(struct options *options, char *const environment[], struct error *error) {
     /* Explaining takes the policy alone; asking for health, the listeners; for the status, the
      * metrics. What else the
      * environment of that shell may say is no matter. */
+    if (check_policy(options, error) != 0)
+        return -1;
     if (options->command == COMMAND_EXPLAIN)
         return 0;
     if (check_metrics(options, error) != 0)

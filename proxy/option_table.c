@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+#include "filter/near.h"
 #include "proxy/log.h"
 #include "proxy/option_check.h"
 #include "proxy/option_value.h"
 
-static const struct option_choice presets[] = {
-    {"blocklist", FILTER_BLOCKLIST}, {"allowlist", FILTER_ALLOWLIST}, {NULL, 0}};
+static const struct option_choice presets[] = {{"blocklist", FILTER_BLOCKLIST},
+                                               {"allowlist", FILTER_ALLOWLIST},
+                                               {"read-only", FILTER_READ_ONLY},
+                                               {"ci-runner", FILTER_CI_RUNNER},
+                                               {NULL, 0}};
 
 static const struct option_choice session_denials[] = {
     {"none", 0},
@@ -141,7 +145,16 @@ const struct option option_table[] = {
      .fallback = "blocklist",
      .choices = presets,
      .help = "blocklist refuses what breaks out of the engine's container; allowlist lets through "
-             "only what CI jobs need."},
+             "only what CI jobs need; read-only only what reads; ci-runner is the allowlist with "
+             "exec and commit."},
+    {.flag = "--policy-file",
+     .environment = "DIND_PROXY_POLICY_FILE",
+     .argument = "FILE",
+     .kind = &option_kind_file,
+     .field = FIELD(policy_file),
+     .help = "A policy of your own, for all clients or by client (JSON; filter/policy.md). Read "
+             "again at a reload. Takes the place of the other options here but "
+             "--message-prefix."},
     {.flag = "--buildkit",
      .environment = "DIND_PROXY_BUILDKIT",
      .argument = "WHAT",
@@ -399,58 +412,13 @@ const struct option_command option_commands[] = {
 
 const size_t option_command_count = sizeof option_commands / sizeof *option_commands;
 
-static size_t least(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-enum { SUGGEST_LENGTH = 40 };
-
-/* How many letters must be changed, added, dropped or swapped with a neighbour (Damerau and
- * Levenshtein's distance, each place touched once) to get from one to the other. */
-static size_t distance(const char *a, const char *b) {
-    size_t rows[3][SUGGEST_LENGTH + 1];
-    size_t *before = rows[0], *above = rows[1], *row = rows[2];
-    size_t a_length = strlen(a), b_length = strlen(b);
-    if (a_length > SUGGEST_LENGTH || b_length > SUGGEST_LENGTH)
-        return SIZE_MAX;
-
-    for (size_t j = 0; j <= b_length; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_length; i++) {
-        size_t *spare = before;
-        before = above;
-        above = row;
-        row = spare;
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
-            row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = least(row[j], before[j - 2] + 1);
-        }
-    }
-    return row[b_length];
-}
-
 const char *option_suggest(const struct option_set *set, const char *text) {
-    const char *word = text + strspn(text, "-");
-    const char *best = NULL;
-    /* A third of the letters wrong is no longer the same word. */
-    size_t best_distance = strlen(word) / 3 + 1;
-
-    for (size_t i = 0; i < set->count; i++) {
-        size_t d = distance(word, set->options[i].flag + 2);
-        if (d < best_distance) {
-            best_distance = d;
-            best = set->options[i].flag;
-        }
-    }
+    struct near near = near_start(text + strspn(text, "-"));
+    for (size_t i = 0; i < set->count; i++)
+        near_offer_as(&near, set->options[i].flag, set->options[i].flag + 2);
     for (size_t i = 0; i < option_command_count; i++) {
         const char *name = option_commands[i].name;
-        size_t d = distance(word, name + strspn(name, "-"));
-        if (d < best_distance) {
-            best_distance = d;
-            best = name;
-        }
+        near_offer_as(&near, name, name + strspn(name, "-"));
     }
-    return best;
+    return near.best;
 }

@@ -41,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                                {.preset = FILTER_ALLOWLIST}};
     for (size_t i = 0; i < 2 && policies[i].binds.count == 0; i++) {
         char error[256];
-        require(bind_list_add(&policies[i].binds, "/workspace/**", error, sizeof error) == 0);
+        require(bind_list_add(&policies[i].binds, "/workspace/**", false, error, sizeof error) ==
+                0);
     }
     if (size == 0)
         return 0;
