@@ -28,6 +28,9 @@ int command_certs(const struct options *options);
 /* Looks for ways round the proxy, from where it is run. */
 int command_doctor(const struct options *options);
 
+/* Prints the policy that another socket proxy's switches stand for. */
+int command_import_env(const struct options *options);
+
 /* Asks a running proxy for its metrics, at --metrics, and prints them for people. */
 int command_status(const struct options *options);
 

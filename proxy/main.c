@@ -60,6 +60,8 @@ static int dispatch(const struct options *options) {
         return with_tls(options, command_check_config);
     case COMMAND_HEALTHCHECK:
         return with_tls(options, command_healthcheck);
+    case COMMAND_IMPORT_ENV:
+        return command_import_env(options);
     case COMMAND_STATUS:
         return command_status(options);
     case COMMAND_EXPLAIN:
