@@ -341,7 +341,8 @@ def test_builds(under, engine, tmp_path):
 def test_reload_while_a_log_is_followed(under, kind):
     proxied = under({"preset": "ci-runner"}, kind)
     path = proxied.directory / "policy.json"
-    box = start(proxied, "-i", command=("cat",))
+    box = start(proxied, "-i", command=(
+        "sh", "-c", 'while read x && test "$x" != end; do echo "$x"; done'))
     follow = proxied.popen("logs", "-f", box, stdout=subprocess.PIPE, text=True)
     typing = proxied.popen("attach", "--sig-proxy=false", box, stdin=subprocess.PIPE,
                            stdout=subprocess.DEVNULL, text=True)
@@ -368,6 +369,7 @@ def test_reload_while_a_log_is_followed(under, kind):
         refused(proxied, "exec", box, "echo", "x")
         reload('{"schema": 1, "preset": "ci-runner"}')
         assert proxied.docker("exec", box, "echo", "x").stdout == "x\n"
+        typing.stdin.write("end\n")
         typing.stdin.close()
         assert typing.wait(10) == 0 and follow.wait(10) == 0
     finally:
