@@ -16,6 +16,9 @@ enum exit_status {
 /* Judges one request by the configured policy, without any network. */
 int command_explain(const struct options *options);
 
+/* Prints the endpoint table, with what each preset makes of it. */
+int command_endpoints(void);
+
 /* Validates all that can be without opening a socket, and prints the values in effect. */
 int command_check_config(const struct options *options);
 

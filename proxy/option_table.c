@@ -395,6 +395,8 @@ const struct option_command option_commands[] = {
      "Print what the policy says of a request and why, without any network. The body (- is "
      "standard input) counts as application/json.",
      NULL},
+    {"endpoints", NULL, COMMAND_ENDPOINTS, 0, 0,
+     "Print every call of the engine's API with what each built-in policy makes of it.", NULL},
     {"certs", "[OPTION]...", COMMAND_CERTS, 0, 0,
      "Make and renew the certificates of both hops. Has options of its own: certs --help.",
      &option_set_certs},
