@@ -185,6 +185,18 @@ def test_explain_judges_as_a_client(policy):
     fails(run("--policy-file", path, "--as", "nobody", "explain", *command), "no such client")
 
 
+def test_what_was_judged_is_what_is_sent(make_rig, policy):
+    rig = make_rig(("unix", "unix"), "--policy-file",
+                   policy({"preset": "ci-runner", "exec": {"commands": [["sh"]]}}))
+    body = b'{ "Cmd" : [ "s\\u0068" ] }'
+    target = "/v1.41/containers/x/exec"
+    assert status(rig.client(), target=target, body=body) == 200
+    assert rig.reached()[-1].endswith(b"\r\n\r\n" + body)
+    mark = rig.recorder.mark()
+    assert status(rig.client(), target=target, body=b'{"Cmd":["ls"]}') == 403
+    rig.assert_nothing_reached(mark)
+
+
 # Reload
 
 def reload(proxy):
