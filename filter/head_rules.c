@@ -2,6 +2,7 @@
 
 #include "filter/build_rules.h"
 #include "filter/fields.h"
+#include "filter/image_name.h"
 #include "filter/image_rules.h"
 #include "filter/policy.h"
 #include "filter/remedy.h"
@@ -245,6 +246,11 @@ struct head_finding head_rule_image_create(const struct head_context *context) {
         return finding(
             FILTER_BAD_REQUEST, "request.query",
             "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body");
+    /* Nobody can say what is in it, it may take any name, and it shares its route with pulling. */
+    if (use.patterns->given && !image_name_any(use.patterns))
+        return finding(FILTER_DENY, "image.import",
+                       "importing is not allowed where only some images may come in; pull one that "
+                       "the policy names");
     return found;
 }
 
