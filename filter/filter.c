@@ -114,6 +114,8 @@ static bool endpoint_refused(const struct filter_policy *policy, const struct en
                              struct arena *arena) {
     const struct policy_verdict *verdict = &policy->verdicts[endpoint - endpoints];
     *remedy = remedy_none();
+    if (policy->lenient)
+        return false;
     switch (verdict->verdict) {
     case ENDPOINT_PASS:
         return false;
@@ -180,7 +182,9 @@ static struct filter_verdict judge_endpoint_head(const struct filter_policy *pol
     if (endpoint->head && head_rule_counts(policy, endpoint->head)) {
         struct head_finding finding =
             judge_by_rule(policy, request, endpoint, name, target->query, arena);
-        if (finding.decision != FILTER_ALLOW)
+        bool passes = finding.decision == FILTER_ALLOW ||
+                      (policy->lenient && finding.decision == FILTER_DENY);
+        if (!passes)
             return verdict_for(endpoint, finding.decision, finding.rule, finding.reason,
                                finding.remedy);
     }
@@ -317,6 +321,16 @@ struct filter_verdict filter_judge_head(const struct filter_policy *policy,
     return read_request_line(policy, request, arena, &target, &bad)
                ? judge_head(policy, request, &target, arena)
                : bad;
+}
+
+struct filter_verdict filter_judge_form(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena) {
+    if (policy == NULL)
+        return refuse_client();
+    struct filter_policy lenient = *policy;
+    lenient.lenient = lenient.allow_unknown = true;
+    lenient.closed = false;
+    return filter_judge_head(&lenient, request, arena);
 }
 
 struct filter_verdict filter_judge_body(const struct filter_policy *policy,

@@ -24,6 +24,7 @@ struct filter_policy {
     enum filter_preset preset; /* the column of the tables: FILTER_BLOCKLIST or FILTER_ALLOWLIST */
     const char *preset_name;   /* for people; static */
     bool closed;               /* what no row names is refused, reading too */
+    bool lenient;              /* never refuses by a head: filter_judge_form */
     enum filter_buildkit buildkit;
     unsigned session_deny;
     struct filter_build build;

@@ -34,6 +34,9 @@ int command_import_env(const struct options *options);
 /* Asks a running proxy for its metrics, at --metrics, and prints them for people. */
 int command_status(const struct options *options);
 
+/* Prints what every preset makes of every call (filter/endpoints.md). */
+int command_endpoints(void);
+
 int command_version(void);
 
 /* Checks what a reload can change: the policy, files, keys and certificates. It does not wait for

@@ -28,6 +28,13 @@ struct config_listener {
     gid_t group; /* unix: (gid_t)-1 leaves it */
 };
 
+/* What becomes of a request that the policy refuses. */
+enum config_mode {
+    CONFIG_ENFORCE, /* it is refused */
+    CONFIG_AUDIT,   /* it passes, and the logs say so */
+    CONFIG_LEARN,   /* the same, and a policy is written under which it would pass */
+};
+
 enum config_log_format { CONFIG_LOG_KEY_VALUE, CONFIG_LOG_JSON };
 
 /* All strings are owned by the configuration. Times are in milliseconds. */
@@ -67,7 +74,10 @@ struct config {
     int sandbox; /* enum sandbox_mode */
 
     enum config_log_format log_format;
-    int log_level; /* enum log_level */
+    int log_level;    /* enum log_level */
+    char *audit_log;  /* audit.h: where audit_open is to write; NULL: nowhere */
+    int mode;         /* enum config_mode */
+    char *learn_file; /* where the learned policy is written; NULL but in CONFIG_LEARN */
 
     char *health_certificate; /* --healthcheck over a TLS listener; NULL: none */
     char *health_key;

@@ -66,6 +66,8 @@ static int dispatch(const struct options *options) {
         return command_status(options);
     case COMMAND_EXPLAIN:
         return command_explain(options);
+    case COMMAND_ENDPOINTS:
+        return command_endpoints();
     case COMMAND_CERTS:
         return with_tls(options, command_certs);
     case COMMAND_DOCTOR:

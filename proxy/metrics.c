@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/audit.h"
+#include "proxy/log.h"
 #include "proxy/sandbox.h"
 
 #define PREFIX "dind_proxy_"
@@ -209,6 +211,12 @@ static void print_process(FILE *out, const struct metrics *metrics) {
     describe(out, "reloads_total", "counter", "Reloads; one that failed changed nothing.");
     sample(out, "reloads_total", "{result=\"ok\"}", counter_get(&metrics->reloads));
     sample(out, "reloads_total", "{result=\"failed\"}", counter_get(&metrics->reload_failures));
+    describe(out, "mode", "gauge", "Always 1; its label says what becomes of what is refused.");
+    (void)fprintf(out, PREFIX "mode{mode=\"%s\"} 1\n", audit_mode_name(metrics->mode));
+    describe(out, "log_lines_dropped_total", "counter",
+             "Lines lost since what they were for was not read, or not written, fast enough.");
+    sample(out, "log_lines_dropped_total", "{log=\"log\"}", log_dropped());
+    sample(out, "log_lines_dropped_total", "{log=\"audit\"}", audit_dropped());
 }
 
 char *metrics_render(const struct metrics *metrics, size_t *length) {

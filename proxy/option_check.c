@@ -212,13 +212,24 @@ static int check_policy(const struct options *options, struct error *error) {
                      options_name(options, FIELD(policy_file)), given);
 }
 
+static int check_mode(const struct options *options, struct error *error) {
+    const struct config *config = &options->config;
+    if (config->mode == CONFIG_LEARN && config->learn_file == NULL)
+        return error_set(error, "%s learn needs --learn-file: where to write what is learned",
+                         options_name(options, FIELD(mode)));
+    if (config->mode != CONFIG_LEARN && config->learn_file != NULL)
+        return error_set(error, "%s is of use with --mode learn only",
+                         options_name(options, FIELD(learn_file)));
+    return 0;
+}
+
 int option_check(struct options *options, char *const environment[], struct error *error) {
     /* Explaining takes the policy alone; asking for health, the listeners; for the status, the
      * metrics. What else the
      * environment of that shell may say is no matter. */
     if (check_policy(options, error) != 0)
         return -1;
-    if (options->command == COMMAND_EXPLAIN)
+    if (options->command == COMMAND_EXPLAIN || options->command == COMMAND_ENDPOINTS)
         return 0;
     if (check_metrics(options, error) != 0)
         return -1;
@@ -230,7 +241,7 @@ int option_check(struct options *options, char *const environment[], struct erro
         return -1;
     if (options->command == COMMAND_HEALTHCHECK)
         return 0;
-    if (check_upstream(options, environment, error) != 0)
+    if (check_upstream(options, environment, error) != 0 || check_mode(options, error) != 0)
         return -1;
     return check_loop(options, error);
 }

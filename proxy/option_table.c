@@ -45,6 +45,9 @@ static const struct option_choice log_levels[] = {{"debug", LOG_DEBUG},
                                                   {"error", LOG_ERROR},
                                                   {NULL, 0}};
 
+static const struct option_choice modes[] = {
+    {"enforce", CONFIG_ENFORCE}, {"audit", CONFIG_AUDIT}, {"learn", CONFIG_LEARN}, {NULL, 0}};
+
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, KIB = 1 << 10, MIB = 1 << 20 };
 
 #define FIELD(member) offsetof(struct config, member)
@@ -210,6 +213,24 @@ const struct option option_table[] = {
      .minimum = 24,
      .maximum = 99,
      .help = "The lowest API version that clients may ask for."},
+    {.flag = "--mode",
+     .environment = "DIND_PROXY_MODE",
+     .argument = "MODE",
+     .kind = &option_kind_choice,
+     .field = FIELD(mode),
+     .fallback = "enforce",
+     .choices = modes,
+     .help = "enforce refuses what the policy refuses. audit lets it pass and tells it in the logs "
+             "(verdict would-deny): nothing is protected then. learn does the same, and writes to "
+             "--learn-file the smallest policy that what passed needs. What is malformed is "
+             "refused in any mode."},
+    {.flag = "--learn-file",
+     .environment = "DIND_PROXY_LEARN_FILE",
+     .argument = "FILE",
+     .kind = &option_kind_file,
+     .field = FIELD(learn_file),
+     .help = "Where --mode learn writes, for --policy-file of a later run. It is written anew, "
+             "also where it is there already."},
     {.flag = "--message-prefix",
      .environment = "DIND_PROXY_MESSAGE_PREFIX",
      .argument = "TEXT",
@@ -347,6 +368,17 @@ const struct option option_table[] = {
      .choices = log_levels,
      .help = "The least that is logged: debug, info, warning (refusals) or error."},
 
+    {.flag = "--audit-log",
+     .environment = "DIND_PROXY_AUDIT_LOG",
+     .argument = "WHERE",
+     .kind = &option_kind_file,
+     .field = FIELD(audit_log),
+     .note = "none",
+     .help =
+         "Write an audit log, JSON lines (proxy/audit.md): a file, to which is appended and "
+         "which is opened anew at a reload, fd:N for a descriptor that was passed on, stderr or "
+         "stdout."},
+
     {.heading = "Metrics",
      .flag = "--metrics",
      .environment = "DIND_PROXY_METRICS",
@@ -427,6 +459,10 @@ const struct option_command option_commands[] = {
     {"status", NULL, COMMAND_STATUS, 0, 0,
      "Ask the proxy that runs with these options for its metrics, at --metrics, and print them for "
      "people.",
+     NULL},
+    {"endpoints", NULL, COMMAND_ENDPOINTS, 0, 0,
+     "Print what every preset makes of every call of the engine's API, and the keys of a policy "
+     "file that change it, as a table in Markdown.",
      NULL},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
      "Check everything, files and certificates too, print the options in effect, and end.", NULL},
