@@ -237,7 +237,7 @@ struct learn_result learn_request(struct learn *learn, const struct filter_reque
             return result;
         }
         result.added++;
-        added(context, key->path, policy_key_is_list(key->path), verdict.remedy.value);
+        added(context, key->path, verdict.remedy.value);
     }
     result.rule = "learn.rounds";
     result.reason = "the request needs too much at a time";

@@ -24,8 +24,8 @@ struct learn;
 struct learn *learn_new(char *error, size_t error_size);
 void learn_free(struct learn *learn);
 
-/* Something was added. `list`: `value` is an element of the list at `key`, else its value. */
-typedef void learn_added(void *context, const char *key, bool list, struct slice value);
+/* Something was added: the value of `key`, or an element where that is a list. */
+typedef void learn_added(void *context, const char *key, struct slice value);
 
 struct learn_result {
     size_t added;

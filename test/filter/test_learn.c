@@ -11,12 +11,9 @@
 
 #include "filter/learn.h"
 
-static char last_added[512];
-
-static void note(void *context, const char *key, bool list, struct slice value) {
+static void note(void *context, const char *key, struct slice value) {
     size_t *count = context;
-    (void)snprintf(last_added, sizeof last_added, "%s %s %.*s", key, list ? "+=" : "=",
-                   SLICE_ARGS(value));
+    assert_true(strlen(key) > 0 && value.len > 0);
     ++*count;
 }
 
@@ -100,7 +97,8 @@ static const struct {
     {"POST", "/v1.41/containers/create?name=a",
      "{\"Image\":\"alpine:3.19\",\"HostConfig\":{\"CapAdd\":[\"NET_ADMIN\",\"SYS_TIME\"],"
      "\"Binds\":[\"/srv/x:/x:ro\",\"/srv/y:/y\"],\"NetworkMode\":\"host\"}}"},
-    {"POST", "/v1.41/containers/create", "{\"Image\":\"base:1\",\"HostConfig\":{\"Privileged\":true}}"},
+    {"POST", "/v1.41/containers/create",
+     "{\"Image\":\"base:1\",\"HostConfig\":{\"Privileged\":true}}"},
     {"POST", "/v1.41/containers/abc/start", NULL},
     {"POST", "/v1.41/containers/abc/exec", "{\"Cmd\":[\"sh\",\"-c\",\"echo \\\"x\\\"\"]}"},
     {"POST", "/v1.41/grpc", NULL},
@@ -148,7 +146,7 @@ static void what_no_key_opens_is_said(void **state) {
         {"POST", "/v1.41/containers/create", "{\"Image\":\"a\",\"image\":\"b\"}"},
         {"GET", "/v1.41//info", NULL},
         {"POST", "/v1.41/containers/create",
-         "{\"Image\":\"a\",\"HostConfig\":{\"MaskedPaths\":[]}}"},
+         "{\"Image\":\"base:1\",\"HostConfig\":{\"VolumeDriver\":\"x\"}}"},
     };
     struct learn *learn = begin();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
