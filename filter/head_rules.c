@@ -1,5 +1,6 @@
 #include "filter/head_rules.h"
 
+#include "filter/build_rules.h"
 #include "filter/image_rules.h"
 #include "filter/policy.h"
 #include "filter/session_rules.h"
@@ -53,7 +54,7 @@ static bool allows_builder(const struct filter_policy *policy, struct slice valu
 static bool allows_build_context(const struct filter_policy *policy, struct slice value) {
     bool from_client =
         slice_equal(value, SLICE("client-session")) || slice_equal(value, SLICE("upload-request"));
-    return value.len == 0 || (from_client && has_buildkit(policy));
+    return value.len == 0 || policy->build.remote_contexts || (from_client && has_buildkit(policy));
 }
 
 static bool is_name_character(char c, bool first) {
@@ -65,11 +66,38 @@ static bool is_name_character(char c, bool first) {
  * no colon, so no form of "container:" passes. The engine compares "host" exactly; in other cases
  * it would be an ordinary name, but one that nobody needs. */
 static bool allows_build_network(const struct filter_policy *policy, struct slice value) {
-    (void)policy;
+    if (policy->build.network_host && slice_equal(value, SLICE("host")))
+        return true;
     for (size_t i = 0; i < value.len; i++)
         if (!is_name_character(value.data[i], i == 0))
             return false;
     return !slice_equal_ignoring_case(value, SLICE("host"));
+}
+
+/* The next three: JSON, which both builders read. What it may not hold and what cannot be read is
+ * refused alike. */
+static bool allows_json(const struct filter_policy *policy, struct slice value,
+                        struct body_finding (*judge)(const struct message_context *context,
+                                                     struct slice text)) {
+    struct arena arena = {0};
+    const struct message_context context = {.policy = policy, .arena = &arena};
+    bool passes = value.len == 0 || judge(&context, value).decision == FILTER_ALLOW;
+    arena_reset(&arena);
+    return passes;
+}
+
+static bool allows_outputs(const struct filter_policy *policy, struct slice value) {
+    return allows_json(policy, value, build_judge_output_list);
+}
+
+/* A list of images, of the engine's own or in a registry. */
+static bool allows_cache(const struct filter_policy *policy, struct slice value) {
+    return value.len == 0 || slice_equal(value, SLICE("[]")) || slice_equal(value, SLICE("null")) ||
+           !policy->build.deny_cache_imports;
+}
+
+static bool allows_arguments(const struct filter_policy *policy, struct slice value) {
+    return build_allows_frontends(policy) || allows_json(policy, value, build_judge_arguments);
 }
 
 static const struct parameter_rule build_parameters[] = {
@@ -87,6 +115,12 @@ static const struct parameter_rule build_parameters[] = {
     {"remote", allows_build_context, "build.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
      "local folder"},
+    {"outputs", allows_outputs, "build.outputs",
+     "the build's output is of a type that is not allowed here, or not known; leave --output out"},
+    {"cachefrom", allows_cache, "build.cachefrom",
+     "a build may not import a cache; leave --cache-from out"},
+    {"buildargs", allows_arguments, "build.frontend-source",
+     "a frontend image of one's own is not allowed; leave the build argument BUILDKIT_SYNTAX out"},
 };
 
 static const struct parameter_rule image_create_parameters[] = {
@@ -145,8 +179,22 @@ static struct head_finding judge_parameters(const struct head_context *context,
     return allow();
 }
 
+/* Unlike the others this one may be given many times: the engine reads all its values. */
+static bool adds_hosts(const struct query *query) {
+    for (size_t i = 0; i < query->count; i++)
+        if (slice_equal(query->pairs[i].key, SLICE("extrahosts")) && query->pairs[i].value.len > 0)
+            return true;
+    return false;
+}
+
 struct head_finding head_rule_build(const struct head_context *context) {
-    return judge_parameters(context, build_parameters, COUNT(build_parameters));
+    struct head_finding found =
+        judge_parameters(context, build_parameters, COUNT(build_parameters));
+    if (found.decision == FILTER_ALLOW && context->policy->build.deny_add_hosts &&
+        adds_hosts(context->query))
+        return finding(FILTER_DENY, "build.extrahosts",
+                       "a build may not be given names of hosts; leave --add-host out");
+    return found;
 }
 
 /* Which image goes in or out, by the policy's patterns. The tag counts only where it does. */

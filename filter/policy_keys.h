@@ -40,6 +40,8 @@ struct policy_key {
     size_t offset; /* in struct filter_settings */
     const struct policy_choice *choices;
     policy_item_check *check; /* NULL: any item that is not empty */
+    /* How an item that passed is kept: static; NULL: as it is. */
+    const char *(*normal)(struct slice item);
 };
 
 extern const struct policy_key policy_keys[];

@@ -12,6 +12,7 @@
 #include "proxy/certs.h"
 #include "proxy/doctor.h"
 #include "proxy/error.h"
+#include "proxy/import_env.h"
 #include "tls/tls.h"
 
 enum {
@@ -70,6 +71,8 @@ struct config {
     bool metrics_on;
     bool metrics_beyond_loopback;
 
+    int sandbox; /* enum sandbox_mode */
+
     enum config_log_format log_format;
     int log_level;    /* enum log_level */
     char *audit_log;  /* audit.h: where audit_open is to write; NULL: nowhere */
@@ -85,6 +88,7 @@ struct config {
 
     struct certs_settings certs;   /* of the command certs alone */
     struct doctor_settings doctor; /* of the command doctor alone */
+    struct import_settings import; /* of the command import-env alone */
 };
 
 #endif

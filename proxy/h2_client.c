@@ -212,10 +212,13 @@ static enum taken take_window(struct h2_inspect *inspect, const struct h2_frame 
 
 static enum taken take_settings(struct h2_inspect *inspect, const struct h2_frame *frame,
                                 struct slice payload) {
-    if (payload.len % 6 != 0 || (frame->flags & H2_ACK && payload.len > 0))
+    if (payload.len % H2_SETTING_BYTES != 0 || (frame->flags & H2_ACK && payload.len > 0)) {
         h2_fail(inspect, "malformed settings");
-    else
-        h2_send_engine(inspect, H2_SETTINGS, frame->flags, 0, payload);
+        return TAKEN;
+    }
+    if (!(frame->flags & H2_ACK))
+        h2_note_settings(inspect, payload);
+    h2_send_engine(inspect, H2_SETTINGS, frame->flags, 0, payload);
     return TAKEN;
 }
 

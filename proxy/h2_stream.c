@@ -83,7 +83,8 @@ static void answer(struct h2_inspect *inspect, struct h2_stream *stream,
     struct buffer block = {0};
     const char *text = arena_printf(&stream->arena, "%s: %s (%s)", inspect->settings.message_prefix,
                                     verdict->reason, verdict->rule);
-    bool ok = text != NULL && h2_append_literal(&block, pool, SLICE(":status"), SLICE("200")) &&
+    bool ok = text != NULL && h2_append_table_size(inspect, &block) &&
+              h2_append_literal(&block, pool, SLICE(":status"), SLICE("200")) &&
               h2_append_literal(&block, pool, SLICE("content-type"), SLICE("application/grpc")) &&
               h2_append_literal(&block, pool, SLICE("grpc-status"), SLICE("7")) &&
               append_message(inspect, &block, &stream->arena, text) &&

@@ -8,6 +8,7 @@
 
 #include "proxy/audit.h"
 #include "proxy/log.h"
+#include "proxy/sandbox.h"
 
 #define PREFIX "dind_proxy_"
 
@@ -202,6 +203,11 @@ static void print_process(FILE *out, const struct metrics *metrics) {
     sample(out, "build_info", "{version=\"" DIND_PROXY_VERSION "\"}", 1);
     describe(out, "start_time_seconds", "gauge", "When it started, since the epoch.");
     sample(out, "start_time_seconds", "", (uint64_t)metrics->started);
+    unsigned sandbox = atomic_load_explicit(&metrics->sandbox, memory_order_relaxed);
+    describe(out, "sandbox", "gauge", "1 for each part of the sandbox that is in force.");
+    for (unsigned i = 0; i < SANDBOX_PARTS; i++)
+        (void)fprintf(out, PREFIX "sandbox{part=\"%s\"} %u\n",
+                      sandbox_part_name((enum sandbox_part)i), sandbox >> i & 1u);
     describe(out, "reloads_total", "counter", "Reloads; one that failed changed nothing.");
     sample(out, "reloads_total", "{result=\"ok\"}", counter_get(&metrics->reloads));
     sample(out, "reloads_total", "{result=\"failed\"}", counter_get(&metrics->reload_failures));

@@ -229,7 +229,7 @@ int option_check(struct options *options, char *const environment[], struct erro
      * environment of that shell may say is no matter. */
     if (check_policy(options, error) != 0)
         return -1;
-    if (options->command == COMMAND_EXPLAIN)
+    if (options->command == COMMAND_EXPLAIN || options->command == COMMAND_ENDPOINTS)
         return 0;
     if (check_metrics(options, error) != 0)
         return -1;

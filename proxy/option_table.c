@@ -6,6 +6,7 @@
 #include "proxy/log.h"
 #include "proxy/option_check.h"
 #include "proxy/option_value.h"
+#include "proxy/sandbox.h"
 
 static const struct option_choice presets[] = {{"blocklist", FILTER_BLOCKLIST},
                                                {"allowlist", FILTER_ALLOWLIST},
@@ -28,6 +29,9 @@ static const struct option_choice buildkits[] = {{"inspect", FILTER_BUILDKIT_INS
 
 static const struct option_choice kernel_modes[] = {
     {"auto", TLS_KERNEL_AUTO}, {"require", TLS_KERNEL_REQUIRE}, {"off", TLS_KERNEL_OFF}, {NULL, 0}};
+
+static const struct option_choice sandbox_modes[] = {
+    {"auto", SANDBOX_AUTO}, {"require", SANDBOX_REQUIRE}, {"off", SANDBOX_OFF}, {NULL, 0}};
 
 static const struct option_choice log_formats[] = {{"key-value", CONFIG_LOG_KEY_VALUE},
                                                    {"json", CONFIG_LOG_JSON},
@@ -333,6 +337,19 @@ const struct option option_table[] = {
      .help = "How long sent bytes may stay unacknowledged before the peer counts as gone "
              "(TCP_USER_TIMEOUT); 0 leaves it to the kernel."},
 
+    {.heading = "Confinement",
+     .flag = "--sandbox",
+     .environment = "DIND_PROXY_SANDBOX",
+     .argument = "MODE",
+     .kind = &option_kind_choice,
+     .field = FIELD(sandbox),
+     .fallback = "auto",
+     .choices = sandbox_modes,
+     .help = "What the running proxy gives up for good once it has started: capabilities, core "
+             "dumps, files and ports (Landlock) and system calls (seccomp) that it does not need. "
+             "auto takes what the kernel has, require does not start without all of it, off "
+             "leaves everything."},
+
     {.heading = "Logging",
      .flag = "--log-format",
      .environment = "DIND_PROXY_LOG_FORMAT",
@@ -435,9 +452,17 @@ const struct option_command option_commands[] = {
      "doctor "
      "--help.",
      &option_set_doctor},
+    {"import-env", "[OPTION]... [ENV-FILE]", COMMAND_IMPORT_ENV, 0, 1,
+     "Print the policy file that equals the environment switches of other socket proxies "
+     "(CONTAINERS, POST, ...). Has options of its own: import-env --help.",
+     &option_set_import_env},
     {"status", NULL, COMMAND_STATUS, 0, 0,
      "Ask the proxy that runs with these options for its metrics, at --metrics, and print them for "
      "people.",
+     NULL},
+    {"endpoints", NULL, COMMAND_ENDPOINTS, 0, 0,
+     "Print what every preset makes of every call of the engine's API, and the keys of a policy "
+     "file that change it, as a table in Markdown.",
      NULL},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
      "Check everything, files and certificates too, print the options in effect, and end.", NULL},

@@ -21,6 +21,7 @@
 #include "proxy/metrics_server.h"
 #include "proxy/notify.h"
 #include "proxy/ruleset.h"
+#include "proxy/sandbox.h"
 #include "proxy/worker.h"
 
 /* What the other threads have answered to, for the service manager's watchdog. */
@@ -45,6 +46,7 @@ struct server {
     struct metrics_server metrics_server;
     struct acceptor acceptor;
     struct notify notify;
+    struct sandbox sandbox;
     struct pulse pulse;
     bool accepting;
     bool logging;
@@ -167,6 +169,23 @@ static int start_threads(struct server *server, struct error *error) {
                        &server->listeners) < 0)
         return error_set(error, "cannot start the acceptor: %s", strerror(errno));
     server->accepting = true;
+    return engine_start(server->shared.engine, error);
+}
+
+/* All that comes from outside is looked at by threads that are confined already: before, nobody is
+ * let in. */
+static int start_confined(struct server *server, struct error *error) {
+    struct sandbox *sandbox = &server->sandbox;
+    bool abstract = server->notify.fd >= 0 && server->notify.address.sun_path[0] == '\0';
+    if (sandbox_plan(sandbox, server->config, abstract, error) < 0 ||
+        sandbox_confine(sandbox, error) < 0 || start_threads(server, error) < 0 ||
+        sandbox_filter(sandbox, error) < 0)
+        return -1;
+    for (unsigned i = 0; i < SANDBOX_PARTS; i++)
+        if (sandbox->parts[i].on)
+            (void)atomic_fetch_or(&server->metrics.sandbox, 1u << i);
+    if (acceptor_admit(&server->acceptor) < 0)
+        return error_set(error, "cannot watch the listeners: %s", strerror(errno));
     return 0;
 }
 
@@ -192,7 +211,7 @@ static int start(struct server *server, struct error *error) {
     server->shared.engine = engine_open(&config->upstream, error);
     if (server->shared.engine == NULL)
         return -1;
-    return start_threads(server, error);
+    return start_confined(server, error);
 }
 
 static void order_worker(struct worker *worker, const struct handoff *order) {
@@ -406,6 +425,7 @@ static void stop(struct server *server) {
     if (server->shared.accept_wake >= 0)
         close(server->shared.accept_wake);
     ruleset_release(server->rules);
+    sandbox_free(&server->sandbox);
 }
 
 static void announce(const struct server *server) {
@@ -423,6 +443,7 @@ static void announce(const struct server *server) {
     if (server->config->metrics_on)
         log_message(LOG_INFO, "metrics", "served at %s",
                     address_format(&server->config->metrics.address, text, sizeof text));
+    sandbox_log(&server->sandbox);
     struct log_record record;
     log_begin(&record, LOG_INFO, "started");
     log_string(&record, "version", DIND_PROXY_VERSION);
