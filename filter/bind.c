@@ -108,13 +108,17 @@ static int refuse_spec(char *error, size_t error_size, const char *spec, const c
     return -1;
 }
 
-int bind_list_add(struct bind_list *list, const char *spec, char *error, size_t error_size) {
-    struct slice path = slice_from_string(spec);
-    bool tree = slice_ends_with(path, SLICE("/**"));
-    if (tree)
-        path = slice_first(path, path.len > 3 ? path.len - 3 : 1);
+/* Takes the stars off the end. */
+static struct slice folder_of(struct slice spec, bool *tree) {
+    *tree = slice_ends_with(spec, SLICE("/**"));
+    return *tree ? slice_first(spec, spec.len > 3 ? spec.len - 3 : 1) : spec;
+}
+
+const char *bind_spec_fault(struct slice spec) {
+    bool tree;
+    struct slice path = folder_of(spec, &tree);
     if (path.len == 0 || path.data[0] != '/')
-        return refuse_spec(error, error_size, spec, "the path must be absolute");
+        return "the path must be absolute";
 
     struct arena arena = {0};
     struct slice clean = bind_clean(path, &arena);
@@ -123,20 +127,23 @@ int bind_list_add(struct bind_list *list, const char *spec, char *error, size_t 
     bool no_memory = clean.data == NULL;
     arena_reset(&arena);
     if (no_memory)
-        return refuse_spec(error, error_size, spec, "memory is out");
+        return "memory is out";
     if (!is_clean)
-        return refuse_spec(error, error_size, spec,
-                           "the path must be clean: no '.', '..', '//' or slash at its end");
+        return "the path must be clean: no '.', '..', '//' or slash at its end";
     if (memchr(path.data, '*', path.len) != NULL)
-        return refuse_spec(error, error_size, spec,
-                           "the only pattern is two stars as the last element");
+        return "the only pattern is two stars as the last element";
     if (danger == BIND_SENSITIVE_PARENT)
-        return refuse_spec(error, error_size, spec,
-                           "the path holds a sensitive path of the engine's host");
-    if (danger != BIND_HARMLESS)
-        return refuse_spec(error, error_size, spec,
-                           "the path is a sensitive one of the engine's host");
+        return "the path holds a sensitive path of the engine's host";
+    return danger != BIND_HARMLESS ? "the path is a sensitive one of the engine's host" : NULL;
+}
 
+int bind_list_add(struct bind_list *list, const char *spec, bool read_only, char *error,
+                  size_t error_size) {
+    const char *fault = bind_spec_fault(slice_from_string(spec));
+    if (fault != NULL)
+        return refuse_spec(error, error_size, spec, fault);
+    bool tree;
+    struct slice path = folder_of(slice_from_string(spec), &tree);
     if (list->count >= SIZE_MAX / sizeof *list->folders - 1)
         return refuse_spec(error, error_size, spec, "memory is out");
     char *copy = strndup(path.data, path.len);
@@ -146,7 +153,7 @@ int bind_list_add(struct bind_list *list, const char *spec, char *error, size_t 
         free(copy);
         return refuse_spec(error, error_size, spec, "memory is out");
     }
-    folders[list->count] = (struct bind_folder){.path = copy, .tree = tree};
+    folders[list->count] = (struct bind_folder){.path = copy, .tree = tree, .read_only = read_only};
     list->folders = folders;
     list->count++;
     return 0;
@@ -159,16 +166,23 @@ void bind_list_clear(struct bind_list *list) {
     *list = (struct bind_list){0};
 }
 
-static bool is_open(const struct bind_list *list, struct slice clean) {
+/* BIND_OPEN, BIND_READ_ONLY or BIND_NOT_OPEN. Of several folders the most lenient counts. */
+static enum bind_verdict find_opening(const struct bind_list *list, struct slice clean,
+                                      bool read_only) {
+    enum bind_verdict verdict = BIND_NOT_OPEN;
     for (size_t i = 0; i < list->count; i++) {
-        struct slice folder = slice_from_string(list->folders[i].path);
-        if (slice_equal(clean, folder) || (list->folders[i].tree && is_within(clean, folder)))
-            return true;
+        const struct bind_folder *opened = &list->folders[i];
+        struct slice folder = slice_from_string(opened->path);
+        if (!slice_equal(clean, folder) && !(opened->tree && is_within(clean, folder)))
+            continue;
+        if (read_only || !opened->read_only)
+            return BIND_OPEN;
+        verdict = BIND_READ_ONLY;
     }
-    return false;
+    return verdict;
 }
 
-enum bind_verdict bind_list_judge(const struct bind_list *list, struct slice source,
+enum bind_verdict bind_list_judge(const struct bind_list *list, struct slice source, bool read_only,
                                   struct arena *arena, const char **reason) {
     static const char no_memory[] = "the request is too large to be judged";
     struct slice clean = bind_clean(source, arena);
@@ -199,12 +213,15 @@ enum bind_verdict bind_list_judge(const struct bind_list *list, struct slice sou
         break;
     case BIND_HARMLESS:
     default:
-        if (is_open(list, clean))
+        verdict = find_opening(list, clean, read_only);
+        if (verdict == BIND_OPEN)
             return BIND_OPEN;
-        verdict = BIND_NOT_OPEN;
         text = arena_printf(arena,
-                            "binding the host path %s is not allowed; use a named volume, or have "
-                            "the folder opened with --allow-bind",
+                            verdict == BIND_READ_ONLY
+                                ? "binding the host path %s is allowed read-only; add :ro "
+                                  "(or readonly to --mount)"
+                                : "binding the host path %s is not allowed; use a named volume, or "
+                                  "have the folder opened with --allow-bind",
                             shown);
         break;
     }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "filter/arena.h"
+#include "filter/openings.h"
 #include "filter/slice.h"
 
 struct filter_header {
@@ -27,7 +28,8 @@ struct filter_request {
     bool may_have_body;
 };
 
-enum filter_preset { FILTER_BLOCKLIST, FILTER_ALLOWLIST };
+/* Where a policy starts from. The latter two are the allowlist, changed (filter/presets.c). */
+enum filter_preset { FILTER_BLOCKLIST, FILTER_ALLOWLIST, FILTER_READ_ONLY, FILTER_CI_RUNNER };
 enum filter_buildkit {
     FILTER_BUILDKIT_DENY,
     FILTER_BUILDKIT_OPAQUE,  /* tunnels that nobody looks into */
@@ -64,6 +66,12 @@ struct filter_settings {
      * all below. */
     const char *const *allow_binds;
     size_t allow_bind_count;
+    struct filter_endpoints endpoints;
+    struct filter_create create;
+    struct filter_images images;
+    struct filter_exec exec;
+    struct filter_limits limits;
+    bool ownership; /* objects are marked with the client that made them (filter/rules.h) */
 };
 
 struct filter_policy;
@@ -91,6 +99,12 @@ enum filter_hijack {
     FILTER_HIJACK_GRPC,      /* the same, and the gRPC calls in it are to be judged */
 };
 
+/* What would lift a refusal: a key of the policy file, and what to put there. */
+struct filter_remedy {
+    const char *key;    /* static, such as "create.capabilities"; NULL: no key would */
+    struct slice value; /* JSON: the element to add to a list, or the value; in the arena */
+};
+
 struct filter_verdict {
     enum filter_decision decision;
     /* A stable identifier of the rule that decided, such as "create.privileged"; a string with
@@ -106,10 +120,18 @@ struct filter_verdict {
     const char *endpoint;
     /* The engine may answer this request by hijacking the connection. */
     enum filter_hijack hijack;
+    struct filter_remedy remedy; /* of a refusal */
 };
 
-/* Judges a request by its head alone. Anything not exactly understood is FILTER_BAD_REQUEST. */
+/* Judges a request by its head alone. Without a policy (NULL: who asks is nobody that any was
+ * written for) everything is refused. Anything not exactly understood is FILTER_BAD_REQUEST. */
 struct filter_verdict filter_judge_head(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena);
+
+/* Judges the form of a head alone, as if nothing were refused: FILTER_BAD_REQUEST for what is not
+ * understood, else FILTER_ALLOW or FILTER_NEED_BODY, with what the route may turn into. For whoever
+ * lets a request pass that was refused. FILTER_DENY only without a policy. */
+struct filter_verdict filter_judge_form(const struct filter_policy *policy,
                                         const struct filter_request *request, struct arena *arena);
 
 /* Judges a request whose head gave FILTER_NEED_BODY. `body` is the payload with any transfer coding

@@ -1,5 +1,7 @@
 #include "filter/head_rules.h"
 
+#include "filter/build_rules.h"
+#include "filter/image_rules.h"
 #include "filter/policy.h"
 #include "filter/session_rules.h"
 
@@ -52,7 +54,7 @@ static bool allows_builder(const struct filter_policy *policy, struct slice valu
 static bool allows_build_context(const struct filter_policy *policy, struct slice value) {
     bool from_client =
         slice_equal(value, SLICE("client-session")) || slice_equal(value, SLICE("upload-request"));
-    return value.len == 0 || (from_client && has_buildkit(policy));
+    return value.len == 0 || policy->build.remote_contexts || (from_client && has_buildkit(policy));
 }
 
 static bool is_name_character(char c, bool first) {
@@ -64,11 +66,38 @@ static bool is_name_character(char c, bool first) {
  * no colon, so no form of "container:" passes. The engine compares "host" exactly; in other cases
  * it would be an ordinary name, but one that nobody needs. */
 static bool allows_build_network(const struct filter_policy *policy, struct slice value) {
-    (void)policy;
+    if (policy->build.network_host && slice_equal(value, SLICE("host")))
+        return true;
     for (size_t i = 0; i < value.len; i++)
         if (!is_name_character(value.data[i], i == 0))
             return false;
     return !slice_equal_ignoring_case(value, SLICE("host"));
+}
+
+/* The next three: JSON, which both builders read. What it may not hold and what cannot be read is
+ * refused alike. */
+static bool allows_json(const struct filter_policy *policy, struct slice value,
+                        struct body_finding (*judge)(const struct message_context *context,
+                                                     struct slice text)) {
+    struct arena arena = {0};
+    const struct message_context context = {.policy = policy, .arena = &arena};
+    bool passes = value.len == 0 || judge(&context, value).decision == FILTER_ALLOW;
+    arena_reset(&arena);
+    return passes;
+}
+
+static bool allows_outputs(const struct filter_policy *policy, struct slice value) {
+    return allows_json(policy, value, build_judge_output_list);
+}
+
+/* A list of images, of the engine's own or in a registry. */
+static bool allows_cache(const struct filter_policy *policy, struct slice value) {
+    return value.len == 0 || slice_equal(value, SLICE("[]")) || slice_equal(value, SLICE("null")) ||
+           !policy->build.deny_cache_imports;
+}
+
+static bool allows_arguments(const struct filter_policy *policy, struct slice value) {
+    return build_allows_frontends(policy) || allows_json(policy, value, build_judge_arguments);
 }
 
 static const struct parameter_rule build_parameters[] = {
@@ -86,6 +115,12 @@ static const struct parameter_rule build_parameters[] = {
     {"remote", allows_build_context, "build.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
      "local folder"},
+    {"outputs", allows_outputs, "build.outputs",
+     "the build's output is of a type that is not allowed here, or not known; leave --output out"},
+    {"cachefrom", allows_cache, "build.cachefrom",
+     "a build may not import a cache; leave --cache-from out"},
+    {"buildargs", allows_arguments, "build.frontend-source",
+     "a frontend image of one's own is not allowed; leave the build argument BUILDKIT_SYNTAX out"},
 };
 
 static const struct parameter_rule image_create_parameters[] = {
@@ -109,6 +144,20 @@ static struct head_finding allow(void) {
     return (struct head_finding){.decision = FILTER_ALLOW};
 }
 
+static struct head_finding finding(enum filter_decision decision, const char *rule,
+                                   const char *reason) {
+    return (struct head_finding){.decision = decision, .rule = rule, .reason = reason};
+}
+
+static struct head_finding from_body(struct body_finding found) {
+    if (found.decision == FILTER_ALLOW)
+        return allow();
+    return (struct head_finding){.decision = found.decision,
+                                 .rule = found.rule,
+                                 .reason = found.reason,
+                                 .remedy = found.remedy};
+}
+
 /* A refusal is told before an ambiguity, since it says what to change. */
 static struct head_finding judge_parameters(const struct head_context *context,
                                             const struct parameter_rule *rules, size_t count) {
@@ -121,31 +170,74 @@ static struct head_finding judge_parameters(const struct head_context *context,
         for (size_t j = 0; j < context->query->count; j++) {
             const struct query_pair *pair = &context->query->pairs[j];
             if (slice_equal(pair->key, key) && !rules[i].allows(context->policy, pair->value))
-                return (struct head_finding){FILTER_DENY, rules[i].rule, rules[i].reason};
+                return finding(FILTER_DENY, rules[i].rule, rules[i].reason);
         }
     }
     if (ambiguous)
-        return (struct head_finding){FILTER_BAD_REQUEST, "request.query",
-                                     "a query parameter that is judged comes twice; send it once"};
+        return finding(FILTER_BAD_REQUEST, "request.query",
+                       "a query parameter that is judged comes twice; send it once");
     return allow();
 }
 
+/* Unlike the others this one may be given many times: the engine reads all its values. */
+static bool adds_hosts(const struct query *query) {
+    for (size_t i = 0; i < query->count; i++)
+        if (slice_equal(query->pairs[i].key, SLICE("extrahosts")) && query->pairs[i].value.len > 0)
+            return true;
+    return false;
+}
+
 struct head_finding head_rule_build(const struct head_context *context) {
-    return judge_parameters(context, build_parameters, COUNT(build_parameters));
+    struct head_finding found =
+        judge_parameters(context, build_parameters, COUNT(build_parameters));
+    if (found.decision == FILTER_ALLOW && context->policy->build.deny_add_hosts &&
+        adds_hosts(context->query))
+        return finding(FILTER_DENY, "build.extrahosts",
+                       "a build may not be given names of hosts; leave --add-host out");
+    return found;
+}
+
+/* Which image goes in or out, by the policy's patterns. The tag counts only where it does. */
+static struct head_finding judge_image(const struct head_context *context,
+                                       const struct image_use *use, struct slice name) {
+    if (use->patterns->given && query_count(context->query, SLICE("tag")) > 1)
+        return finding(FILTER_BAD_REQUEST, "request.query",
+                       "the query parameter tag comes twice; send it once");
+    return from_body(image_rules_judge(use, name, context->arena));
 }
 
 struct head_finding head_rule_image_create(const struct head_context *context) {
-    struct head_finding finding =
+    struct head_finding found =
         judge_parameters(context, image_create_parameters, COUNT(image_create_parameters));
-    if (finding.decision != FILTER_ALLOW)
-        return finding;
+    if (found.decision != FILTER_ALLOW)
+        return found;
+    struct slice image = query_first(context->query, SLICE("fromImage"));
+    const struct image_use use = {
+        .patterns = &context->policy->images.pull,
+        .key = "images.pull",
+        .rule = "image.pull",
+        .deed = "pulling",
+        .tag = query_first(context->query, SLICE("tag")),
+    };
+    if (image.len > 0)
+        return judge_image(context, &use, image);
     /* With neither, the engine would go for the URL "http://". */
-    if (query_first(context->query, SLICE("fromImage")).len == 0 &&
-        query_first(context->query, SLICE("fromSrc")).len == 0)
-        return (struct head_finding){
+    if (query_first(context->query, SLICE("fromSrc")).len == 0)
+        return finding(
             FILTER_BAD_REQUEST, "request.query",
-            "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body"};
-    return finding;
+            "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body");
+    return found;
+}
+
+struct head_finding head_rule_image_push(const struct head_context *context) {
+    const struct image_use use = {
+        .patterns = &context->policy->images.push,
+        .key = "images.push",
+        .rule = "image.push",
+        .deed = "pushing",
+        .tag = query_first(context->query, SLICE("tag")),
+    };
+    return judge_image(context, &use, context->name);
 }
 
 struct head_finding head_rule_container_start(const struct head_context *context) {
@@ -156,16 +248,13 @@ struct head_finding head_rule_network_connect(const struct head_context *context
     /* The engine refuses it as well; its network's id, which a filter cannot know, does not share
      * the namespace. */
     if (slice_equal_ignoring_case(context->name, SLICE("host")))
-        return (struct head_finding){FILTER_DENY, "network.connect-host",
-                                     "a container may not join the host's network; connect it to a "
-                                     "network of its own (docker network create)"};
+        return finding(FILTER_DENY, "network.connect-host",
+                       "a container may not join the host's network; connect it to a network of "
+                       "its own (docker network create)");
     return allow();
 }
 
 struct head_finding head_rule_session(const struct head_context *context) {
-    struct body_finding finding = session_rules_judge(context->policy, context->request->headers,
-                                                      context->request->header_count);
-    if (finding.decision == FILTER_ALLOW)
-        return allow();
-    return (struct head_finding){finding.decision, finding.rule, finding.reason};
+    return from_body(session_rules_judge(context->policy, context->request->headers,
+                                         context->request->header_count));
 }

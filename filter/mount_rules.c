@@ -3,20 +3,37 @@
 #include <cjson/cJSON.h>
 
 #include "filter/bind.h"
+#include "filter/create_judges.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
+#include "filter/remedy.h"
 #include "filter/split.h"
 #include "filter/volume_rules.h"
 
+/* The folder itself, as the engine reads its name, and no more of it than is asked for. */
+static struct filter_remedy remedy_of(struct slice source, bool read_only, struct arena *arena) {
+    static const char key[] = "create.binds";
+    struct filter_remedy remedy = remedy_word(arena, key, bind_clean(source, arena));
+    if (remedy.key == NULL || !read_only)
+        return remedy;
+    return remedy_json(
+        key, arena_printf(arena, "{\"path\":%.*s,\"read-only\":true}", SLICE_ARGS(remedy.value)));
+}
+
 static struct body_finding judge_source(const struct field_context *context, const char *rule,
-                                        struct slice source) {
+                                        struct slice source, bool read_only) {
     const char *reason = NULL;
-    switch (bind_list_judge(&context->policy->binds, source, context->arena, &reason)) {
+    switch (bind_list_judge(&context->policy->binds, source, read_only, context->arena, &reason)) {
     case BIND_OPEN:
         return finding_allow();
     case BIND_NO_MEMORY:
         return finding_no_memory();
     case BIND_NOT_OPEN:
+    case BIND_READ_ONLY: {
+        struct body_finding finding = finding_deny(rule, reason);
+        finding.remedy = remedy_of(source, read_only, context->arena);
+        return finding;
+    }
     case BIND_REFUSED:
     default:
         return finding_deny(rule, reason);
@@ -31,6 +48,15 @@ static struct body_finding judge_volume_name(const struct field_context *context
                                            "%s is neither an absolute path nor a volume's name; "
                                            "use a plain volume name",
                                            quote(context->arena, name)));
+}
+
+static bool has_option(struct slice options, struct slice wanted) {
+    struct splitter splitter = split_start(options, ',');
+    struct slice option;
+    while (split_next(&splitter, &option))
+        if (slice_equal(option, wanted))
+            return true;
+    return false;
 }
 
 /* Options after the second colon. Propagation other than private lets mounts cross between the
@@ -81,7 +107,8 @@ static struct body_finding judge_bind(const struct field_context *context,
                                          "Z, nocopy and private propagation",
                                          quote(context->arena, parts[2])));
     if (parts[0].data[0] == '/')
-        return judge_source(context, field->rule, parts[0]);
+        return judge_source(context, field->rule, parts[0],
+                            count == 3 && has_option(parts[2], SLICE("ro")));
     return judge_volume_name(context, field->rule, parts[0]);
 }
 
@@ -103,6 +130,18 @@ struct body_finding mount_judge_volumes(const struct field_context *context,
     return finding;
 }
 
+static bool is_true(const cJSON *object, struct slice name) {
+    return cJSON_IsTrue(fields_member(object, name));
+}
+
+/* Read-only with all that is mounted below, as far as the client can say so: engines before 25.0
+ * and kernels before 5.12 leave what is below writable in any case. */
+static bool is_read_only(const cJSON *mount) {
+    const cJSON *options = fields_member(mount, SLICE("BindOptions"));
+    return is_true(mount, SLICE("ReadOnly")) &&
+           (options == NULL || !is_true(options, SLICE("ReadOnlyNonRecursive")));
+}
+
 /* Options and source of one mount; the options' own rows in mount_table are judged already. An
  * image or a tmpfs brings nothing of the host with it: an image's files are what `run` could read
  * as well, and the engine resolves sub-paths of volumes and images without leaving them. */
@@ -110,6 +149,9 @@ static struct body_finding judge_mount(const struct field_context *context,
                                        const struct field *field, const cJSON *mount) {
     struct slice type = fields_member_string(mount, SLICE("Type"));
     struct slice source = fields_member_string(mount, SLICE("Source"));
+    static const struct field image = {.rule = "create.image"};
+    if (slice_equal(type, SLICE("image")) && source.len > 0)
+        return create_judge_image(context, &image, fields_member(mount, SLICE("Source")));
     if (slice_equal(type, SLICE("tmpfs")) || slice_equal(type, SLICE("image")))
         return finding_allow();
     if (slice_equal(type, SLICE("volume")))
@@ -122,7 +164,7 @@ static struct body_finding judge_mount(const struct field_context *context,
                                              "the bind source %s is not allowed; use an absolute "
                                              "path",
                                              quote(context->arena, source)));
-        return judge_source(context, "create.bind", source);
+        return judge_source(context, "create.bind", source, is_read_only(mount));
     }
     return finding_deny(field->rule, arena_printf(context->arena,
                                                   "mounts of type %s are not allowed; use volume, "

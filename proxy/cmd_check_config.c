@@ -1,13 +1,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "filter/filter.h"
 #include "proxy/command.h"
 #include "proxy/listener.h"
+#include "proxy/policy_file.h"
 #include "tls/tls.h"
 
 #define FIELD(member) offsetof(struct config, member)
@@ -96,12 +97,13 @@ static int check_tls(const struct options *options, struct error *error) {
 }
 
 int command_validate_rules(const struct options *options, struct error *error) {
-    char reason[sizeof error->text] = "";
-    struct filter_policy *policy =
-        filter_policy_new(&options->config.filter, reason, sizeof reason);
-    if (policy == NULL)
-        return error_set(error, "%s", reason);
-    filter_policy_free(policy);
+    const char *file = options->config.policy_file;
+    if (check_file(options, FIELD(policy_file), file, false, error) != 0)
+        return -1;
+    struct filter_rules *rules = policy_file_load(&options->config, error);
+    if (rules == NULL)
+        return -1;
+    filter_rules_free(rules);
     return check_tls(options, error);
 }
 
@@ -114,10 +116,23 @@ int command_validate(const struct options *options, struct error *error) {
     return 0;
 }
 
+/* The policy in effect, behind the options; as a file of its own it would be read as the same. */
+static int print_policy(const struct options *options) {
+    struct error error = {""};
+    struct filter_rules *rules = policy_file_load(&options->config, &error);
+    char *text = rules != NULL ? filter_rules_print(rules) : NULL;
+    bool printed = text != NULL && printf("%s", text) >= 0;
+    if (rules != NULL && text == NULL)
+        (void)error_set(&error, "out of memory");
+    filter_rules_free(rules);
+    free(text);
+    return printed ? EXIT_STATUS_OK : command_fail(EXIT_STATUS_USAGE, &error);
+}
+
 int command_check_config(const struct options *options) {
     struct error error = {""};
     if (command_validate(options, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
     options_print(options, stdout);
-    return EXIT_STATUS_OK;
+    return options->config.policy_file != NULL ? print_policy(options) : EXIT_STATUS_OK;
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "proxy/access_log.h"
+#include "proxy/audit_lines.h"
+#include "proxy/identity.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
 
@@ -79,6 +81,7 @@ static void count_request(struct conn *conn) {
 }
 
 void conn_count_answer(struct conn *conn) {
+    audit_request(conn);
     if (conn->request.answered || !conn->request.began)
         return;
     conn->request.answered = true;
@@ -92,6 +95,8 @@ void conn_count_as(struct conn *conn, enum counter_stream kind) {
     if (kind != COUNTER_NO_STREAM)
         counter_add(&counters->streams[kind], 1);
     conn->counted_as = kind;
+    if (kind != COUNTER_NO_STREAM)
+        conn->request.was = kind;
 }
 
 /* --- the handshake, and requests on their way in --- */
@@ -126,20 +131,41 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
     return reply_refusal(conn, status, message, rule, false);
 }
 
+/* Whether a refused request passes all the same, as the mode says. What is sent is what was judged,
+ * as ever, and a tunnel opens only if its route has one. What is malformed besides is refused. */
+static bool overrule(struct conn *conn) {
+    struct conn_request *request = &conn->request;
+    if (request->verdict.decision != FILTER_DENY || request->client->policy == NULL ||
+        conn->worker->shared->config->mode == CONFIG_ENFORCE)
+        return false;
+    struct filter_verdict form =
+        filter_judge_form(request->client->policy, &request->http.judged, &conn->arena);
+    if (form.decision == FILTER_BAD_REQUEST) {
+        request->verdict = form;
+        return false;
+    }
+    request->verdict.hijack = form.hijack;
+    request->would_deny = true;
+    return true;
+}
+
 /* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer. */
 static enum progress act_on(struct conn *conn, size_t body) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
     bool whole = request->http.framing.done || body > 0;
+    bool passes = verdict->decision == FILTER_ALLOW || overrule(conn);
     count_request(conn);
-    switch (verdict->decision) {
-    case FILTER_ALLOW:
+    if (passes) {
         conn->refusals = 0;
         return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
+    }
+    switch (verdict->decision) {
     case FILTER_DENY:
         buffer_consume(&conn->in, &conn->worker->pools.buffers, body);
         return reply_refusal(conn, 403, verdict->reason, verdict->rule,
                              whole && request->http.keep_alive && ++conn->refusals < MAX_REFUSALS);
+    case FILTER_ALLOW:
     case FILTER_BAD_REQUEST:
     case FILTER_NEED_BODY:
         break;
@@ -148,7 +174,7 @@ static enum progress act_on(struct conn *conn, size_t body) {
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
-    conn->request.verdict = filter_judge_body(conn->request.lease->set->policy,
+    conn->request.verdict = filter_judge_body(conn->request.client->policy,
                                               &conn->request.http.judged, body, &conn->arena);
     return act_on(conn, wire);
 }
@@ -170,8 +196,9 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
 
     /* Its body is judged by the same policy as its head, whatever is reloaded meanwhile. */
     request->lease = lease_use(conn->worker->lease);
+    request->client = identity_client(conn, request->lease->set->rules);
     request->verdict =
-        filter_judge_head(request->lease->set->policy, &request->http.judged, &conn->arena);
+        filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
     if (request->verdict.decision != FILTER_NEED_BODY) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
         return act_on(conn, 0);
@@ -305,6 +332,8 @@ static enum progress run_linger(struct conn *conn) {
 static void record_request(struct conn *conn) {
     if (conn->request.began)
         count_request(conn);
+    audit_request(conn);
+    audit_session_end(conn);
     access_log_request(conn);
 }
 

@@ -47,8 +47,9 @@ enum progress {
 
 /* All that belongs to one request; wiped between two. */
 struct conn_request {
-    struct lease *lease; /* what it is judged by; NULL until its head is complete */
-    struct slice head;   /* as judged and as sent; in the arena */
+    struct lease *lease;                /* what it is judged by; NULL until its head is complete */
+    const struct filter_client *client; /* the one of its rules' clients; NULL as long */
+    struct slice head;                  /* as judged and as sent; in the arena */
     struct http_request http;
     struct filter_verdict verdict;
     struct http_response response;
@@ -61,12 +62,17 @@ struct conn_request {
     bool up_failed;     /* the engine does not take the rest of it */
     bool client_ended;  /* the client half-closed and the engine is to be told */
     bool retried;
-    bool counted;      /* by its verdict */
-    bool answered;     /* an answer has begun, and how long that took is counted */
-    bool began;        /* a head has begun to arrive: there is something to log */
-    unsigned interims; /* 1xx answers so far */
-    unsigned status;   /* sent to the client, for the log */
-    uint64_t started;  /* milliseconds, when the head was complete */
+    bool counted;            /* by its verdict */
+    bool answered;           /* an answer has begun, and how long that took is counted */
+    bool began;              /* a head has begun to arrive: there is something to log */
+    unsigned interims;       /* 1xx answers so far */
+    unsigned status;         /* sent to the client, for the log */
+    bool would_deny;         /* the policy refuses it, and the mode lets it pass */
+    bool audited;            /* its line is in the audit log */
+    bool grpc;               /* the calls in its tunnel are judged */
+    enum counter_stream was; /* what it was counted as in the end */
+    uint64_t id;             /* for the audit log; 0: it has none yet */
+    uint64_t started;        /* milliseconds, when the head was complete */
     uint64_t reply_bytes;
     const char *outcome; /* for the log: how it ended, static; NULL: as it should */
 };

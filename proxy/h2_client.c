@@ -73,7 +73,7 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
         h2_fail(inspect, "out of memory");
         return;
     }
-    if (verdict.decision == FILTER_ALLOW || verdict.decision == FILTER_NEED_BODY)
+    if (verdict.decision == FILTER_NEED_BODY || h2_stream_passes(inspect, stream, &verdict))
         forward_head(inspect, stream, request);
     else
         h2_stream_refuse(inspect, stream, false, &verdict);
@@ -210,10 +210,13 @@ static enum taken take_window(struct h2_inspect *inspect, const struct h2_frame 
 
 static enum taken take_settings(struct h2_inspect *inspect, const struct h2_frame *frame,
                                 struct slice payload) {
-    if (payload.len % 6 != 0 || (frame->flags & H2_ACK && payload.len > 0))
+    if (payload.len % H2_SETTING_BYTES != 0 || (frame->flags & H2_ACK && payload.len > 0)) {
         h2_fail(inspect, "malformed settings");
-    else
-        h2_send_engine(inspect, H2_SETTINGS, frame->flags, 0, payload);
+        return TAKEN;
+    }
+    if (!(frame->flags & H2_ACK))
+        h2_note_settings(inspect, payload);
+    h2_send_engine(inspect, H2_SETTINGS, frame->flags, 0, payload);
     return TAKEN;
 }
 

@@ -17,6 +17,8 @@ struct h2_inspect *h2_inspect_new(const struct h2_settings *settings) {
     inspect->settings = *settings;
     inspect->window = inspect->initial_window = H2_INITIAL_WINDOW;
     inspect->held_limit = H2_MAX_HELD;
+    inspect->table_size = H2_TABLE_SIZE;
+    inspect->table_told = UINT32_MAX;
     inspect->decoder = hpack_decoder_new();
     if (inspect->decoder == NULL) {
         free(inspect);

@@ -83,7 +83,8 @@ static void answer(struct h2_inspect *inspect, struct h2_stream *stream,
     struct buffer block = {0};
     const char *text = arena_printf(&stream->arena, "%s: %s (%s)", inspect->settings.message_prefix,
                                     verdict->reason, verdict->rule);
-    bool ok = text != NULL && h2_append_literal(&block, pool, SLICE(":status"), SLICE("200")) &&
+    bool ok = text != NULL && h2_append_table_size(inspect, &block) &&
+              h2_append_literal(&block, pool, SLICE(":status"), SLICE("200")) &&
               h2_append_literal(&block, pool, SLICE("content-type"), SLICE("application/grpc")) &&
               h2_append_literal(&block, pool, SLICE("grpc-status"), SLICE("7")) &&
               append_message(inspect, &block, &stream->arena, text) &&
@@ -110,6 +111,15 @@ void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool
     become(inspect, stream, H2_STREAM_REFUSED);
     if (stream->client_ended)
         h2_stream_drop(inspect, stream);
+}
+
+bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_stream *stream,
+                      const struct grpc_verdict *verdict) {
+    bool passes = verdict->decision == FILTER_ALLOW ||
+                  (inspect->settings.permissive && verdict->decision == FILTER_DENY);
+    if (passes)
+        inspect->settings.report(inspect->settings.context, stream->path, verdict);
+    return passes;
 }
 
 /* --- held messages --- */
@@ -154,7 +164,7 @@ void h2_stream_judge(struct h2_inspect *inspect, struct h2_stream *stream) {
     }
     struct grpc_verdict verdict = grpc_judge_message(inspect->settings.policy, stream->path,
                                                      slice_from(held, GRPC_PREFIX), &stream->arena);
-    if (verdict.decision != FILTER_ALLOW) {
+    if (!h2_stream_passes(inspect, stream, &verdict)) {
         h2_stream_refuse(inspect, stream, true, &verdict);
         return;
     }

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "proxy/policy_file.h"
+
 static int open_contexts(struct ruleset *set, const struct config *config, struct error *error) {
     struct tls_error reason;
     bool serves_tls = false;
@@ -24,18 +26,15 @@ static int open_contexts(struct ruleset *set, const struct config *config, struc
 }
 
 struct ruleset *ruleset_new(const struct config *config, struct error *error) {
-    char reason[256];
     struct ruleset *set = calloc(1, sizeof *set);
     if (set == NULL) {
         (void)error_set(error, "out of memory");
         return NULL;
     }
     atomic_init(&set->references, 1);
-    set->policy = filter_policy_new(&config->filter, reason, sizeof reason);
-    if (set->policy != NULL && open_contexts(set, config, error) == 0)
+    set->rules = policy_file_load(config, error);
+    if (set->rules != NULL && open_contexts(set, config, error) == 0)
         return set;
-    if (set->policy == NULL)
-        (void)error_set(error, "%s", reason);
     ruleset_release(set);
     return NULL;
 }
@@ -52,7 +51,7 @@ void ruleset_release(struct ruleset *set) {
         return;
     tls_context_free(set->server_tls);
     tls_context_free(set->client_tls);
-    filter_policy_free(set->policy);
+    filter_rules_free(set->rules);
     free(set);
 }
 

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "filter/filter.h"
+#include "filter/rules.h"
 #include "proxy/config.h"
 #include "proxy/error.h"
 #include "tls/tls.h"
@@ -17,7 +17,7 @@
 /* Unchanging once it is shared, but for the count. */
 struct ruleset {
     _Atomic unsigned references;
-    struct filter_policy *policy;
+    struct filter_rules *rules;
     struct tls_context *server_tls; /* NULL when no listener has TLS */
     struct tls_context *client_tls; /* NULL when the engine's hop is plain */
 };

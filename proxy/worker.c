@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "proxy/audit.h"
 #include "proxy/log.h"
 
 enum {
@@ -177,6 +178,7 @@ static void *run(void *argument) {
     struct worker *worker = argument;
     struct epoll_event events[EVENT_BATCH];
     (void)log_attach();
+    (void)audit_attach();
     worker->now = deadline_now();
     while (goes_on(worker)) {
         int limit = worker->retries ? UPSTREAM_RETRY_MS : sweep_interval(worker);

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from docker_engine import DOCKER, Engine, make_image
+from docker_engine import DOCKER, Engine, make_image, serve_registry
 from proxy_process import REPOSITORY
 
 
@@ -28,3 +28,9 @@ def engine(tmp_path_factory, certificates):
         yield engine
     finally:
         engine.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(engine, tmp_path_factory):
+    with serve_registry(engine, tmp_path_factory.mktemp("registry")) as name:
+        yield name

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from client import Client
-from docker_engine import DOCKER, IMAGE, SECOND_DOCKER, serve_registry
+from docker_engine import DOCKER, IMAGE, SECOND_DOCKER
 from proxy_process import sanitizer
 from recorder import wait_until
 
@@ -277,12 +277,6 @@ def test_silence_longer_than_every_timer(impatient):
             process.kill()
             process.wait()
             process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def registry(engine, tmp_path_factory):
-    with serve_registry(engine, tmp_path_factory.mktemp("registry")) as name:
-        yield name
 
 
 def test_push_and_pull(proxied, registry):

@@ -88,7 +88,7 @@ static void specs_are_checked(void **state) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct bind_list list = {0};
         char error[256] = "";
-        int result = bind_list_add(&list, cases[i].spec, error, sizeof error);
+        int result = bind_list_add(&list, cases[i].spec, false, error, sizeof error);
         assert_int_equal(result, cases[i].error == NULL ? 0 : -1);
         assert_int_equal(list.count, cases[i].error == NULL ? 1 : 0);
         if (cases[i].error != NULL && strstr(error, cases[i].error) == NULL)
@@ -127,13 +127,13 @@ static void opened_folders_and_nothing_else(void **state) {
     };
     struct bind_list list = {0};
     char error[256];
-    assert_int_equal(bind_list_add(&list, "/workspace/**", error, sizeof error), 0);
-    assert_int_equal(bind_list_add(&list, "/srv/one", error, sizeof error), 0);
+    assert_int_equal(bind_list_add(&list, "/workspace/**", false, error, sizeof error), 0);
+    assert_int_equal(bind_list_add(&list, "/srv/one", false, error, sizeof error), 0);
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct arena arena = {0};
         const char *reason = NULL;
         enum bind_verdict verdict =
-            bind_list_judge(&list, slice_from_string(cases[i].source), &arena, &reason);
+            bind_list_judge(&list, slice_from_string(cases[i].source), false, &arena, &reason);
         if (verdict != cases[i].verdict)
             fail_msg("%s gave %d: %s", cases[i].source, (int)verdict, reason ? reason : "-");
         assert_int_equal(reason == NULL, verdict == BIND_OPEN);
@@ -195,8 +195,9 @@ static void socket_refusal_helps_testcontainers(void **state) {
     struct arena arena = {0};
     struct bind_list list = {0};
     const char *reason = NULL;
-    assert_int_equal(bind_list_judge(&list, SLICE("/var/run/../run/docker.sock"), &arena, &reason),
-                     BIND_REFUSED);
+    assert_int_equal(
+        bind_list_judge(&list, SLICE("/var/run/../run/docker.sock"), false, &arena, &reason),
+        BIND_REFUSED);
     assert_non_null(strstr(reason, "TESTCONTAINERS_RYUK_DISABLED=true"));
     arena_reset(&arena);
 }

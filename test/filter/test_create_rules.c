@@ -12,7 +12,7 @@ static struct filter_policy allowlist = {.preset = FILTER_ALLOWLIST};
 static int open_workspace(void **state) {
     (void)state;
     char error[256];
-    return bind_list_add(&policy.binds, "/workspace/**", error, sizeof error);
+    return bind_list_add(&policy.binds, "/workspace/**", false, error, sizeof error);
 }
 
 static int close_workspace(void **state) {

@@ -41,13 +41,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                                {.preset = FILTER_ALLOWLIST}};
     for (size_t i = 0; i < 2 && policies[i].binds.count == 0; i++) {
         char error[256];
-        require(bind_list_add(&policies[i].binds, "/workspace/**", error, sizeof error) == 0);
+        require(bind_list_add(&policies[i].binds, "/workspace/**", false, error, sizeof error) ==
+                0);
     }
     if (size == 0)
         return 0;
     static const enum body_rule_set sets[] = {
-        BODY_CONTAINER_CREATE, BODY_VOLUME_CREATE, BODY_NETWORK_CREATE,
-        BODY_NETWORK_CONNECT,  BODY_JSON_ANY,
+        BODY_CONTAINER_CREATE, BODY_VOLUME_CREATE, BODY_NETWORK_CREATE, BODY_NETWORK_CONNECT,
+        BODY_JSON_ANY,         BODY_EXEC_CREATE,   BODY_EXEC_START,     BODY_CONTAINER_UPDATE,
     };
     enum body_rule_set rules = sets[data[0] / 2 % (sizeof sets / sizeof sets[0])];
     struct slice body = slice_of((const char *)data + 1, size - 1);

@@ -16,7 +16,7 @@ static void the_last_to_let_go_frees_it(void **state) {
     struct error error = {""};
     struct ruleset *set = ruleset_new(&config, &error);
     assert_non_null(set);
-    assert_non_null(set->policy);
+    assert_non_null(set->rules);
     assert_null(set->server_tls);
     assert_null(set->client_tls);
     struct lease *leases[] = {lease_new(set), lease_new(set)};
