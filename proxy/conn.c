@@ -8,6 +8,7 @@
 #include "proxy/access_log.h"
 #include "proxy/identity.h"
 #include "proxy/log.h"
+#include "proxy/owner_check.h"
 #include "proxy/worker.h"
 
 enum {
@@ -127,11 +128,9 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
     return reply_refusal(conn, status, message, rule, false);
 }
 
-/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer. */
-static enum progress act_on(struct conn *conn, size_t body) {
+enum progress conn_act(struct conn *conn, size_t body, bool whole) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
-    bool whole = request->http.framing.done || body > 0;
     count_request(conn);
     switch (verdict->decision) {
     case FILTER_ALLOW:
@@ -148,9 +147,22 @@ static enum progress act_on(struct conn *conn, size_t body) {
     return reply_refusal(conn, 400, verdict->reason, verdict->rule, false);
 }
 
+/* The filter has spoken. `body` bytes of judged body are at the front of the buffer. */
+static enum progress act_on(struct conn *conn, size_t body) {
+    const struct conn_request *request = &conn->request;
+    bool whole = request->http.framing.done || body > 0;
+    if (request->owner != NULL && request->verdict.decision == FILTER_ALLOW)
+        return owner_check_begin(conn, body, whole);
+    return conn_act(conn, body, whole);
+}
+
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
-    conn->request.verdict = filter_judge_body(conn->request.client->policy,
-                                              &conn->request.http.judged, body, &conn->arena);
+    struct conn_request *request = &conn->request;
+    if (request->owner != NULL)
+        owner_judge_body(conn, body);
+    else
+        request->verdict = filter_judge_body(request->client->policy, &request->http.judged, body,
+                                             &conn->arena);
     return act_on(conn, wire);
 }
 
@@ -172,8 +184,11 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
     /* Its body is judged by the same policy as its head, whatever is reloaded meanwhile. */
     request->lease = lease_use(conn->worker->lease);
     request->client = identity_client(conn, request->lease->set->rules);
-    request->verdict =
-        filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
+    if (request->client->ownership)
+        owner_judge_head(conn);
+    else
+        request->verdict =
+            filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
     if (request->verdict.decision != FILTER_NEED_BODY) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
         return act_on(conn, 0);
@@ -384,6 +399,7 @@ static const struct {
     [CONN_HANDSHAKE] = {run_handshake, 0, "the TLS handshake took too long"},
     [CONN_HEAD] = {run_head, 408, "the request did not come in time"},
     [CONN_BODY] = {run_body, 408, "the request's body did not come in time"},
+    [CONN_OWNER] = {owner_check_run, 504, "the Docker engine did not answer in time"},
     [CONN_CONNECT] = {exchange_connect, 504,
                       "the Docker engine did not accept the connection in time"},
     [CONN_EXCHANGE] = {exchange_run, 0, NULL}, /* no deadline is ever armed */
@@ -418,7 +434,8 @@ void conn_expired(struct conn *conn) {
     }
     unsigned status = states[conn->state].expired_status;
     conn->request.outcome = "timeout";
-    if (conn->state == CONN_CONNECT && conn->upstream != NULL)
+    if ((conn->state == CONN_CONNECT || conn->state == CONN_OWNER) && conn->upstream != NULL &&
+        conn->upstream->phase != UPSTREAM_READY)
         upstream_timed_out(&conn->worker->upstreams, conn->upstream);
     if (status != 0 && conn->request.began)
         (void)reply_fault(conn, status, "%s", states[conn->state].expired);

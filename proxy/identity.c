@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "filter/ownership.h"
 #include "proxy/conn.h"
 #include "tls/tls.h"
 
@@ -18,17 +19,32 @@ static void add_peer(const struct conn *conn, struct filter_identity *identity) 
     identity->gid = peer.gid;
 }
 
-const struct filter_client *identity_client(const struct conn *conn,
-                                            const struct filter_rules *rules) {
+enum { LISTENER_SIZE = 512 };
+
+/* The slices point into the connection and into `listener`. */
+static struct filter_identity identity_of(const struct conn *conn, char *listener) {
     struct filter_identity identity = {0};
-    char listener[512];
-    if (!filter_rules_tell_apart(rules))
-        return filter_rules_select(rules, &identity);
-    const char *url = address_format(&conn->listener->address, listener, sizeof listener);
+    const char *url = address_format(&conn->listener->address, listener, LISTENER_SIZE);
     identity.listener = slice_from_string(url);
     const char *name = conn->client.tls != NULL ? tls_peer_name(conn->client.tls) : NULL;
     if (name != NULL)
         identity.common_name = slice_from_string(name);
     add_peer(conn, &identity);
+    return identity;
+}
+
+const struct filter_client *identity_client(const struct conn *conn,
+                                            const struct filter_rules *rules) {
+    struct filter_identity identity = {0};
+    char listener[LISTENER_SIZE];
+    if (filter_rules_tell_apart(rules))
+        identity = identity_of(conn, listener);
     return filter_rules_select(rules, &identity);
+}
+
+struct slice identity_owner(const struct conn *conn, const struct filter_client *client,
+                            struct arena *arena) {
+    char listener[LISTENER_SIZE];
+    struct filter_identity identity = identity_of(conn, listener);
+    return ownership_of(client, &identity, arena);
 }
