@@ -26,7 +26,7 @@ static enum progress begin(struct conn *conn) {
     struct slice path;
     struct slice body;
     if (!ownership_question(&check->plan.refs[check->next], &conn->arena, &path, &body))
-        return owner_missing(conn);
+        return owner_missing(conn, false);
     char *text = body.len == 0
                      ? arena_printf(&conn->arena, "GET %.*s HTTP/1.1\r\nHost: docker\r\n\r\n",
                                     SLICE_ARGS(path))
@@ -121,14 +121,14 @@ static enum progress take_answer(struct conn *conn, struct slice payload) {
     unsigned status = check->response.status;
     if (status != 200 && status != 201)
         return ref->make.len > 0 && status >= 400 ? pass_error(conn, payload)
-                                                  : owner_missing(conn);
+                                                  : owner_missing(conn, false);
     switch (ownership_answer(&check->plan, check->next, payload, &conn->arena)) {
     case OWNERSHIP_OWN:
         check->next++;
         check->phase = OWNER_NEXT;
         return PROGRESS_NEXT;
     case OWNERSHIP_NOT_OWN:
-        return owner_missing(conn);
+        return owner_missing(conn, true);
     case OWNERSHIP_UNCLEAR:
         break;
     }

@@ -140,13 +140,16 @@ static enum progress settle(struct conn *conn) {
     return conn_act(conn, check->body, check->whole);
 }
 
-enum progress owner_missing(struct conn *conn) {
+enum progress owner_missing(struct conn *conn, bool foreign) {
     struct conn_request *request = &conn->request;
     struct owner_check *check = request->owner;
     const char *message =
         ownership_missing(&check->plan.refs[check->next], &conn->arena);
     buffer_consume(&conn->in, &conn->worker->pools.buffers, check->body);
-    refuse(conn, FILTER_DENY, "ownership.missing", message);
+    if (message == NULL)
+        return reply_fault(conn, 503, "out of memory");
+    if (foreign)
+        refuse(conn, FILTER_DENY, "ownership.foreign", message);
     return reply_missing(conn, message, check->whole && request->http.keep_alive);
 }
 

@@ -31,7 +31,7 @@ struct owner_check {
  */
 enum progress owner_ask(struct conn *conn);
 
-/* Answers that plan->refs[next] does not exist. */
-enum progress owner_missing(struct conn *conn);
+/* Answers that plan->refs[next] does not exist; `foreign`: it does, and only the log tells. */
+enum progress owner_missing(struct conn *conn, bool foreign);
 
 #endif
