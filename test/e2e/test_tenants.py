@@ -178,16 +178,23 @@ def test_joining_other_containers(tenants, made):
     a.docker("run", "--rm", "--network", "net-a", "--link", "job-a:db", IMAGE, "true")
 
 
-def test_build(tenants, tmp_path):
-    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo built\nCOPY Dockerfile /\n")
-    with open(tmp_path / "context.tar", "w+b") as context:
-        import tarfile
-        with tarfile.open(fileobj=context, mode="w") as tar:
-            tar.add(tmp_path / "Dockerfile", "Dockerfile")
-        context.seek(0)
-        result = tenants[1].docker("build", "-t", "e2e/tenant:1", "-", stdin=context)
-    assert "built" in result.stdout
-    tenants[1].docker("rmi", "e2e/tenant:1")
+def test_build(tenants):
+    context = Path(tempfile.mkdtemp(prefix="dp-context-"))
+    context.chmod(0o755)
+    (context / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo built\nCOPY Dockerfile /\n")
+    try:
+        tenants[1].docker("network", "create", "build-b")
+        for network in ("default", "build-b"):
+            result = tenants[1].docker("build", "--no-cache", "--network", network, "-t",
+                                       "e2e/tenant:1", str(context))
+            assert "built" in result.stdout
+        result = tenants[0].docker("build", "--no-cache", "--network", "build-b", str(context),
+                                   check=False)
+        assert "network build-b not found" in result.stderr
+    finally:
+        shutil.rmtree(context)
+        tenants[1].docker("rmi", "e2e/tenant:1")
+        tenants[1].docker("network", "rm", "build-b")
 
 
 def test_compose(tenants, engine, tmp_path_factory):
