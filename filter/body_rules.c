@@ -1,9 +1,11 @@
 #include "filter/body_rules.h"
 
 #include "filter/create_rules.h"
+#include "filter/exec_rules.h"
 #include "filter/fields.h"
 #include "filter/network_rules.h"
 #include "filter/policy.h"
+#include "filter/update_rules.h"
 #include "filter/volume_rules.h"
 
 /* The table of a rule set that reads the object's fields; NULL for those that do not. */
@@ -17,10 +19,15 @@ static const struct field_table *table_of(enum body_rule_set rules) {
         return &network_create_table;
     case BODY_NETWORK_CONNECT:
         return &network_connect_table;
+    case BODY_CONTAINER_UPDATE:
+        return &container_update_table;
+    case BODY_EXEC_CREATE:
+        return &exec_create_table;
+    case BODY_EXEC_START:
+        return &exec_start_table;
     case BODY_NONE:
     case BODY_MUST_BE_EMPTY:
     case BODY_JSON_ANY:
-    case BODY_EXEC_CREATE:
     default:
         return NULL;
     }

@@ -20,7 +20,9 @@ enum body_rule_set {
     BODY_VOLUME_CREATE,
     BODY_NETWORK_CREATE,
     BODY_NETWORK_CONNECT,
-    BODY_EXEC_CREATE, /* reserved for policies that open exec; judged as BODY_JSON_ANY for now */
+    BODY_CONTAINER_UPDATE,
+    BODY_EXEC_CREATE,
+    BODY_EXEC_START,
 };
 
 /* `decision` is FILTER_ALLOW, FILTER_DENY or FILTER_BAD_REQUEST. `rule` is static and never NULL.
@@ -30,6 +32,7 @@ struct body_finding {
     enum filter_decision decision;
     const char *rule;
     const char *reason;
+    struct filter_remedy remedy; /* of a refusal that a key of the policy would lift */
 };
 
 /* Judges all of `body`, the payload without transfer coding. Running out of memory is a bad

@@ -86,6 +86,28 @@ bool client_match_read(const struct policy_reader *reader, const cJSON *object,
     return true;
 }
 
+void client_match_print(struct policy_printer *printer, const struct client_match *match) {
+    policy_print_open(printer, '{');
+    for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+        const struct condition *condition = &conditions[i];
+        const void *place = (const char *)match + condition->offset;
+        if (condition->number) {
+            if (!*(const bool *)((const char *)match + condition->given))
+                continue;
+            policy_print_item(printer, condition->key);
+            (void)fprintf(printer->file, "%u", (unsigned)*(const uint32_t *)place);
+            continue;
+        }
+        const char *pattern;
+        memcpy(&pattern, place, sizeof pattern);
+        if (pattern == NULL)
+            continue;
+        policy_print_item(printer, condition->key);
+        policy_print_text(printer, slice_from_string(pattern));
+    }
+    policy_print_close(printer, '}');
+}
+
 /* A pattern of stars alone fits the empty text of what is not known. */
 static bool fits(const char *pattern, struct slice text) {
     return pattern == NULL || (text.len > 0 && glob_matches(slice_from_string(pattern), text));

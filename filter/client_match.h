@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "filter/policy_print.h"
 #include "filter/policy_read.h"
 #include "filter/rules.h"
 
@@ -23,6 +24,9 @@ struct client_match {
  * written. */
 bool client_match_read(const struct policy_reader *reader, const cJSON *object,
                        struct client_match *match);
+
+/* Writes it as an object. */
+void client_match_print(struct policy_printer *printer, const struct client_match *match);
 
 /* Whether every condition holds. What is not known of the client fulfils none. */
 bool client_match_holds(const struct client_match *match, const struct filter_identity *identity);

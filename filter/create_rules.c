@@ -1,8 +1,10 @@
 #include "filter/create_rules.h"
 
 #include "filter/create_judges.h"
+#include "filter/limit_rules.h"
 #include "filter/mount_rules.h"
 #include "filter/network_rules.h"
+#include "filter/policy.h"
 #include "filter/volume_rules.h"
 
 static const char *const empty_only[] = {"", NULL};
@@ -14,9 +16,10 @@ static const char *const runtimes[] = {"", "runc", NULL};
 static const char *const log_drivers[] = {"", "json-file", "local", "none", NULL};
 
 static const struct field log_config_fields[] = {
-    FIELD_WORDS("Type", log_drivers, "create.log-driver",
-                "use the log driver json-file, local or none"),
-    FIELD_JUDGED("Config", FIELD_TEXTS, create_judge_log_options, "create.log-options", NULL),
+    FIELD_WORDS_OPENED("Type", log_drivers, "create.log-driver",
+                       "use the log driver json-file, local or none", "create.log-drivers",
+                       create.log_drivers),
+    FIELD("Config", FIELD_TEXTS),
 };
 static const struct field_table log_config_table = {
     .name = "LogConfig",
@@ -27,31 +30,41 @@ static const struct field_table log_config_table = {
 
 static const struct field host_config_fields[] = {
     /* Powers over the host. */
-    FIELD_JUDGED("Privileged", FIELD_BOOL, field_judge_not_true, "create.privileged",
-                 "privileged containers are not allowed; drop --privileged"),
+    FIELD_SWITCHED("Privileged", FIELD_BOOL, field_judge_not_true, "create.privileged",
+                   "privileged containers are not allowed; drop --privileged", "create.privileged",
+                   create.privileged),
     FIELD_JUDGED("CapAdd", FIELD_STRINGS, create_judge_cap_add, "create.cap-add", NULL),
     FIELD("CapDrop", FIELD_STRINGS),
     /* Some engines of API 1.40 read a full list here, in place of CapAdd and CapDrop. */
     FIELD_JUDGED("Capabilities", FIELD_STRINGS, create_judge_cap_add, "create.cap-add", NULL),
-    FIELD_JUDGED("SecurityOpt", FIELD_STRINGS, create_judge_security_opt, "create.security-opt",
-                 NULL),
-    FIELD_JUDGED("MaskedPaths", FIELD_LIST, field_judge_null, "create.masked-paths",
+    FIELD_OPENED("SecurityOpt", FIELD_STRINGS, create_judge_security_opt, "create.security-opt",
+                 NULL, "create.security-options", create.security_options),
+    FIELD_OPENED("MaskedPaths", FIELD_LIST, create_judge_system_paths, "create.masked-paths",
                  "choosing which paths are masked is not allowed; drop "
-                 "--security-opt systempaths=unconfined"),
-    FIELD_JUDGED("ReadonlyPaths", FIELD_LIST, field_judge_null, "create.readonly-paths",
+                 "--security-opt systempaths=unconfined",
+                 "create.security-options", create.security_options),
+    FIELD_OPENED("ReadonlyPaths", FIELD_LIST, create_judge_system_paths, "create.readonly-paths",
                  "choosing which paths are read-only is not allowed; drop "
-                 "--security-opt systempaths=unconfined"),
-    FIELD_JUDGED("Devices", FIELD_LIST, field_judge_empty, "create.devices",
-                 "devices of the host are not allowed; drop --device"),
-    FIELD_JUDGED("DeviceRequests", FIELD_LIST, field_judge_empty, "create.device-requests",
-                 "device requests are not allowed; drop --gpus and CDI devices"),
+                 "--security-opt systempaths=unconfined",
+                 "create.security-options", create.security_options),
+    FIELD_OPENED("Devices", FIELD_LIST, create_judge_devices, "create.devices",
+                 "devices of the host are not allowed; drop --device", "create.devices",
+                 create.devices),
+    FIELD_SWITCHED("DeviceRequests", FIELD_LIST, field_judge_empty, "create.device-requests",
+                   "device requests are not allowed; drop --gpus and CDI devices",
+                   "create.device-requests", create.device_requests),
     FIELD_JUDGED("DeviceCgroupRules", FIELD_STRINGS, field_judge_empty,
                  "create.device-cgroup-rules",
                  "device rules are not allowed; drop --device-cgroup-rule"),
-    FIELD_WORDS("CgroupParent", empty_only, "create.cgroup-parent", "drop --cgroup-parent"),
-    FIELD_WORDS("Runtime", runtimes, "create.runtime", "use the default runtime, drop --runtime"),
-    FIELD_JUDGED("Annotations", FIELD_MAP, create_judge_annotations, "create.annotations", NULL),
-    FIELD_JUDGED("Sysctls", FIELD_TEXTS, create_judge_sysctls, "create.sysctls", NULL),
+    FIELD_OPENED("CgroupParent", FIELD_STRING, create_judge_cgroup_parent, "create.cgroup-parent",
+                 NULL, "create.cgroup-parents", create.cgroup_parents),
+    FIELD_WORDS_OPENED("Runtime", runtimes, "create.runtime",
+                       "use the default runtime, drop --runtime", "create.runtimes",
+                       create.runtimes),
+    FIELD_OPENED("Annotations", FIELD_MAP, create_judge_annotations, "create.annotations", NULL,
+                 "create.annotations", create.annotations),
+    FIELD_OPENED("Sysctls", FIELD_TEXTS, create_judge_sysctls, "create.sysctls", NULL,
+                 "create.sysctls", create.sysctls),
     /* Not escapes, but both make the kernel kill the engine before the container. */
     FIELD_JUDGED("OomScoreAdj", FIELD_NUMBER, create_judge_oom_score, "create.oom-score",
                  "a negative OOM score puts the container before the engine and is not allowed; "
@@ -66,28 +79,36 @@ static const struct field host_config_fields[] = {
                  "an init program of the host is not allowed; drop InitPath and use --init"),
 
     /* Namespaces. */
-    FIELD_JUDGED("NetworkMode", FIELD_STRING, network_judge_mode, "create.network-host", NULL),
-    FIELD_WORDS("PidMode", empty_only, "create.pid-mode",
-                "processes of the host or of other containers are out of bounds, drop --pid"),
-    FIELD_WORDS("IpcMode", ipc_modes, "create.ipc-mode", "use private or shareable with --ipc"),
-    FIELD_WORDS("UTSMode", empty_only, "create.uts-mode", "drop --uts"),
-    FIELD_WORDS("UsernsMode", empty_only, "create.userns-mode", "drop --userns"),
-    FIELD_WORDS("CgroupnsMode", cgroup_namespaces, "create.cgroupns-mode",
-                "use private with --cgroupns"),
+    FIELD_OPENED("NetworkMode", FIELD_STRING, network_judge_mode, "create.network-host", NULL,
+                 "create.network-modes", create.network_modes),
+    FIELD_WORDS_OPENED("PidMode", empty_only, "create.pid-mode",
+                       "processes of the host or of other containers are out of bounds, drop --pid",
+                       "create.pid-modes", create.pid_modes),
+    FIELD_WORDS_OPENED("IpcMode", ipc_modes, "create.ipc-mode",
+                       "use private or shareable with --ipc", "create.ipc-modes", create.ipc_modes),
+    FIELD_WORDS_OPENED("UTSMode", empty_only, "create.uts-mode", "drop --uts", "create.uts-modes",
+                       create.uts_modes),
+    FIELD_WORDS_OPENED("UsernsMode", empty_only, "create.userns-mode", "drop --userns",
+                       "create.userns-modes", create.userns_modes),
+    FIELD_WORDS_OPENED("CgroupnsMode", cgroup_namespaces, "create.cgroupns-mode",
+                       "use private with --cgroupns", "create.cgroupns-modes",
+                       create.cgroupns_modes),
     FIELD_WORDS("Cgroup", empty_only, "create.cgroup", "drop Cgroup"),
 
     /* Files of the host and of other containers. */
     FIELD_JUDGED("Binds", FIELD_STRINGS, mount_judge_binds, "create.bind", NULL),
     FIELD_MEMBERS_JUDGED("Mounts", FIELD_LIST, mount_table, mount_judge_mounts,
                          "create.mount-type"),
-    FIELD_JUDGED("VolumesFrom", FIELD_STRINGS, field_judge_empty, "create.volumes-from",
-                 "mounts of other containers are not allowed; drop --volumes-from and name the "
-                 "volumes"),
+    FIELD_SWITCHED("VolumesFrom", FIELD_STRINGS, field_judge_empty, "create.volumes-from",
+                   "mounts of other containers are not allowed; drop --volumes-from and name the "
+                   "volumes",
+                   "create.volumes-from", create.volumes_from),
     FIELD_WORDS("VolumeDriver", volume_drivers, "create.volume-driver",
                 "use the local volume driver, drop --volume-driver"),
     FIELD_JUDGED("Tmpfs", FIELD_TEXTS, create_judge_tmpfs, "create.tmpfs", NULL),
     FIELD_JUDGED("StorageOpt", FIELD_MAP, create_judge_storage, "create.storage-opt", NULL),
-    FIELD_MEMBERS("LogConfig", FIELD_OBJECT, log_config_table),
+    FIELD_MEMBERS_JUDGED("LogConfig", FIELD_OBJECT, log_config_table, create_judge_log_options,
+                         "create.log-options"),
 
     /* Nothing to judge: limits, names, ports, and what only clients or Windows read. The engine
      * only looks up the numbers of the block devices named in Blkio fields. */
@@ -140,6 +161,7 @@ static const struct field_table host_config_table = {
     .fields = host_config_fields,
     .count = FIELD_COUNT(host_config_fields),
     .unknown_rule = "create.unknown-field",
+    .whole = limits_judge_create,
 };
 
 static const struct field config_fields[] = {
@@ -158,7 +180,7 @@ static const struct field config_fields[] = {
     FIELD("ExposedPorts", FIELD_MAP),
     FIELD("Healthcheck", FIELD_OBJECT),
     FIELD("Hostname", FIELD_STRING),
-    FIELD("Image", FIELD_STRING),
+    FIELD_JUDGED("Image", FIELD_STRING, create_judge_image, "create.image", NULL),
     FIELD("Labels", FIELD_MAP),
     FIELD("MacAddress", FIELD_STRING),
     FIELD("NetworkDisabled", FIELD_BOOL),
@@ -180,4 +202,5 @@ const struct field_table container_create_table = {
     .count = FIELD_COUNT(config_fields),
     .also = &host_config_table,
     .unknown_rule = "create.unknown-field",
+    .whole = limits_judge_container,
 };

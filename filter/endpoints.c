@@ -89,6 +89,7 @@ const struct endpoint endpoints[] = {
     ROW("POST /containers/{name}/resize", "container-resize", 24, WRITE, PASS, PASS),
     ROW("POST /containers/{name}/rename", "container-rename", 24, WRITE, PASS, PASS),
     ROW_WITH("POST /containers/{name}/update", "container-update", 24, DANGER, REFUSE, REFUSE,
+             .body = BODY_CONTAINER_UPDATE,
              .reason = "changing a container's limits or restart policy is not allowed; set them "
                        "when creating it (docker run)"),
     ROW_WITH("POST /containers/{name}/attach", "container-attach", 24, HIJACK, PASS, PASS,
@@ -110,9 +111,9 @@ const struct endpoint endpoints[] = {
 
     /* Exec. */
     ROW_WITH("POST /containers/{name}/exec", "exec-create", 24, DANGER, REFUSE, REFUSE,
-             .reason = EXEC),
+             .body = BODY_EXEC_CREATE, .reason = EXEC),
     ROW_WITH("POST /exec/{name}/start", "exec-start", 24, HIJACK, REFUSE, REFUSE, .reason = EXEC,
-             .hijack = FILTER_HIJACK_RAW),
+             .hijack = FILTER_HIJACK_RAW, .body = BODY_EXEC_START),
     ROW_WITH("POST /exec/{name}/resize", "exec-resize", 24, WRITE, REFUSE, REFUSE, .reason = EXEC),
     ROW("GET /exec/{name}/json", "exec-inspect", 24, READ, PASS, PASS),
 
@@ -127,7 +128,8 @@ const struct endpoint endpoints[] = {
     ROW("POST /images/load", "image-load", 24, STREAM, PASS, PASS),
     ROW_WITH("POST /images/create", "image-create", 24, STREAM, PASS, PASS,
              .head = head_rule_image_create),
-    ROW("POST /images/{name}/push", "image-push", 24, STREAM, PASS, PASS),
+    ROW_WITH("POST /images/{name}/push", "image-push", 24, STREAM, PASS, PASS,
+             .head = head_rule_image_push),
     ROW("POST /images/{name}/tag", "image-tag", 24, WRITE, PASS, PASS),
     ROW_WITH("POST /images/prune", "image-prune", 25, WRITE, PASS, REFUSE, .reason = PRUNE),
     ROW("DELETE /images/{name}", "image-remove", 24, WRITE, PASS, PASS),

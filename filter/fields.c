@@ -2,8 +2,10 @@
 
 #include <cjson/cJSON.h>
 
+#include "filter/glob.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
+#include "filter/remedy.h"
 
 struct body_finding finding_allow(void) {
     return (struct body_finding){.decision = FILTER_ALLOW, .rule = "body.allowed"};
@@ -141,6 +143,41 @@ static struct body_finding judge_inside(const struct field_context *context,
     return finding;
 }
 
+static const void *opening(const struct field_context *context, const struct field *field) {
+    return (const char *)context->policy + field->opened;
+}
+
+bool field_opens(const struct field_context *context, const struct field *field,
+                 struct slice word) {
+    if (field->key == NULL || field->is_switch)
+        return false;
+    const struct filter_words *words = opening(context, field);
+    for (size_t i = 0; i < words->count; i++)
+        if (glob_matches(slice_from_string(words->items[i]), word))
+            return true;
+    return false;
+}
+
+struct body_finding field_deny_word(const struct field_context *context, const struct field *field,
+                                    struct slice word, const char *reason) {
+    struct body_finding finding = finding_deny(field->rule, reason);
+    if (field->key != NULL)
+        finding.remedy = remedy_word(context->arena, field->key, word);
+    return finding;
+}
+
+/* What a switch opens is not looked at; what it does not, it would. */
+static struct body_finding judge_field(const struct field_context *context,
+                                       const struct field *field, const cJSON *value) {
+    const bool *open = field->is_switch ? opening(context, field) : NULL;
+    if (open != NULL && *open)
+        return finding_allow();
+    struct body_finding finding = field->judge(context, field, value);
+    if (open != NULL && finding.decision == FILTER_DENY)
+        finding.remedy = remedy_switch(field->key);
+    return finding;
+}
+
 static struct body_finding judge_value(const struct field_context *context,
                                        const struct field *field, const cJSON *value) {
     struct body_finding finding = finding_allow();
@@ -171,7 +208,7 @@ static struct body_finding judge_value(const struct field_context *context,
         break;
     }
     if (finding.decision == FILTER_ALLOW && field->judge != NULL)
-        finding = field->judge(context, field, value);
+        finding = judge_field(context, field, value);
     return finding;
 }
 
@@ -208,8 +245,8 @@ static bool is_zero(const cJSON *value) {
 static struct body_finding judge_unknown(const struct field_context *context,
                                          const struct field_table *table, const cJSON *member) {
     struct body_finding finding = check_unknown(context, member);
-    if (finding.decision != FILTER_ALLOW || context->policy->preset != FILTER_ALLOWLIST ||
-        is_zero(member))
+    bool strict = table->strict || context->policy->preset == FILTER_ALLOWLIST;
+    if (finding.decision != FILTER_ALLOW || !strict || is_zero(member))
         return finding;
     return finding_deny(
         table->unknown_rule,
@@ -237,6 +274,8 @@ struct body_finding fields_judge(const struct field_context *context,
                 finding_bad_request("body.type", arena_printf(context->arena, "%.*s must be %s",
                                                               SLICE_ARGS(field->name), expected));
     }
+    if (finding.decision == FILTER_ALLOW && table->whole != NULL)
+        finding = table->whole(context, object);
     return finding;
 }
 
@@ -264,8 +303,11 @@ struct body_finding field_judge_words(const struct field_context *context,
     for (const char *const *word = field->words; *word != NULL; word++)
         if (strcmp(value->valuestring, *word) == 0)
             return finding_allow();
-    return finding_deny(field->rule,
-                        arena_printf(context->arena, "%.*s %s is not allowed; %s",
-                                     SLICE_ARGS(field->name),
-                                     quote(context->arena, fields_text(value)), field->reason));
+    struct slice text = fields_text(value);
+    if (field_opens(context, field, text))
+        return finding_allow();
+    return field_deny_word(context, field, text,
+                           arena_printf(context->arena, "%.*s %s is not allowed; %s",
+                                        SLICE_ARGS(field->name), quote(context->arena, text),
+                                        field->reason));
 }

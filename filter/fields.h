@@ -42,8 +42,14 @@ struct field {
     const char *rule;
     const char *reason;                /* see the judge */
     const char *const *words;          /* for field_judge_words: what is allowed, NULL at the end */
+    const char *key;                   /* of the policy: opens more; static, NULL: none does */
+    size_t opened;                     /* the key's offset in struct filter_policy */
+    bool is_switch;                    /* a bool, which opens everything; else filter_words */
     const struct field_table *members; /* of the object, or of each object in the list or map */
 };
+
+/* Judges a whole object, of which every field has passed. */
+typedef struct body_finding table_judge(const struct field_context *context, const cJSON *object);
 
 struct field_table {
     const char *name; /* as people know the struct: "HostConfig" */
@@ -51,6 +57,8 @@ struct field_table {
     size_t count;
     const struct field_table *also; /* further fields of the same object, or NULL */
     const char *unknown_rule;       /* refuses unknown fields under the allowlist preset */
+    bool strict;                    /* and under any other */
+    table_judge *whole;             /* NULL: there is nothing to judge beyond the fields */
 };
 
 #define FIELD_NAME(literal)                                                                        \
@@ -65,6 +73,23 @@ struct field_table {
     {                                                                                              \
         .name = FIELD_NAME(n), .type = FIELD_STRING, .judge = field_judge_words, .rule = (r),      \
         .reason = (why), .words = (w)                                                              \
+    }
+/* Opened by a key of the policy: a switch, or words. */
+#define FIELD_SWITCHED(n, t, j, r, why, k, member)                                                 \
+    {                                                                                              \
+        .name = FIELD_NAME(n), .type = (t), .judge = (j), .rule = (r), .reason = (why),            \
+        .key = (k), .opened = offsetof(struct filter_policy, member), .is_switch = true            \
+    }
+#define FIELD_OPENED(n, t, j, r, why, k, member)                                                   \
+    {                                                                                              \
+        .name = FIELD_NAME(n), .type = (t), .judge = (j), .rule = (r), .reason = (why),            \
+        .key = (k), .opened = offsetof(struct filter_policy, member)                               \
+    }
+#define FIELD_WORDS_OPENED(n, w, r, why, k, member)                                                \
+    {                                                                                              \
+        .name = FIELD_NAME(n), .type = FIELD_STRING, .judge = field_judge_words, .rule = (r),      \
+        .reason = (why), .words = (w), .key = (k),                                                 \
+        .opened = offsetof(struct filter_policy, member)                                           \
     }
 #define FIELD_MEMBERS(n, t, m)                                                                     \
     { .name = FIELD_NAME(n), .type = (t), .members = &(m) }
@@ -97,6 +122,13 @@ field_judge field_judge_null;     /* nothing but null */
 /* FIELD_STRING: only one of `words`. `reason` is the advice after "<name> '<value>' is not
  * allowed; ". */
 field_judge field_judge_words;
+
+/* Whether the words or patterns of the row's key have `word`. */
+bool field_opens(const struct field_context *context, const struct field *field, struct slice word);
+
+/* A refusal that the row's key would lift by having `word` too. */
+struct body_finding field_deny_word(const struct field_context *context, const struct field *field,
+                                    struct slice word, const char *reason);
 
 /* Findings. A reason of NULL (memory was out while it was written) becomes a general one. */
 struct body_finding finding_allow(void);

@@ -7,6 +7,7 @@
 #include "filter/media_type.h"
 #include "filter/policy.h"
 #include "filter/query.h"
+#include "filter/remedy.h"
 #include "filter/target.h"
 
 static const char no_memory[] = "the proxy is out of memory; try again later";
@@ -23,7 +24,7 @@ static struct filter_verdict bad_request(const char *rule, const char *reason) {
 
 static struct filter_verdict verdict_for(const struct endpoint *endpoint,
                                          enum filter_decision decision, const char *rule,
-                                         const char *reason) {
+                                         const char *reason, struct filter_remedy remedy) {
     bool passes = decision == FILTER_ALLOW || decision == FILTER_NEED_BODY;
     return (struct filter_verdict){
         .decision = decision,
@@ -32,6 +33,7 @@ static struct filter_verdict verdict_for(const struct endpoint *endpoint,
         .endpoint_class = endpoint_class_name(endpoint->class),
         .endpoint = endpoint->route,
         .hijack = passes ? endpoint->hijack : FILTER_HIJACK_NONE,
+        .remedy = passes ? remedy_none() : remedy,
     };
 }
 
@@ -106,24 +108,37 @@ static bool is_json(enum body_rule_set rules) {
     return rules != BODY_NONE && rules != BODY_MUST_BE_EMPTY;
 }
 
-/* What the preset says about an endpoint, before anything in the request is looked at. */
+/* What the policy says about an endpoint, before anything in the request is looked at. */
 static bool endpoint_refused(const struct filter_policy *policy, const struct endpoint *endpoint,
-                             const char **reason, struct arena *arena) {
-    switch ((enum endpoint_verdict)policy->verdicts[endpoint - endpoints]) {
+                             const char **reason, struct filter_remedy *remedy,
+                             struct arena *arena) {
+    const struct policy_verdict *verdict = &policy->verdicts[endpoint - endpoints];
+    *remedy = remedy_none();
+    if (policy->lenient)
+        return false;
+    switch (verdict->verdict) {
     case ENDPOINT_PASS:
         return false;
     case ENDPOINT_BUILDKIT:
         *reason = head_rules_buildkit_reason;
+        *remedy = remedy_json("build.buildkit", "\"inspect\"");
         return policy->buildkit == FILTER_BUILDKIT_DENY;
     case ENDPOINT_REFUSE:
         break;
     }
-    *reason = endpoint->reason
-                  ? endpoint->reason
-                  : arena_printf(arena,
-                                 "%s is not among the calls of the %s policy; do without it, or "
-                                 "ask for the blocklist policy",
-                                 endpoint->route, policy->preset_name);
+    if (!verdict->denied)
+        *remedy =
+            remedy_json("endpoints.allow", remedy_quote(arena, slice_from_string(endpoint->route)));
+    if (endpoint->reason)
+        *reason = endpoint->reason;
+    else if (policy->preset == FILTER_ALLOWLIST)
+        *reason = arena_printf(arena,
+                               "%s is not among the calls of the %s policy; do without it, or ask "
+                               "for the blocklist policy",
+                               endpoint->route, policy->preset_name);
+    else
+        *reason = arena_printf(arena, "the policy does not let %s through; do without it",
+                               endpoint->route);
     return true;
 }
 
@@ -137,14 +152,22 @@ static struct head_finding judge_by_rule(const struct filter_policy *policy,
     case QUERY_OK:
         break;
     case QUERY_MALFORMED:
-        return (struct head_finding){FILTER_BAD_REQUEST, "request.query",
-                                     "the query is malformed; escape '%', ';' and other special "
-                                     "characters as two hexadecimal digits after a '%'"};
+        return (struct head_finding){
+            .decision = FILTER_BAD_REQUEST,
+            .rule = "request.query",
+            .reason = "the query is malformed; escape '%', ';' and other special characters as two "
+                      "hexadecimal digits after a '%'"};
     case QUERY_NO_MEMORY:
-        return (struct head_finding){FILTER_BAD_REQUEST, "request.query", no_memory};
+        return (struct head_finding){
+            .decision = FILTER_BAD_REQUEST, .rule = "request.query", .reason = no_memory};
     }
     return endpoint->head(&(struct head_context){
-        .policy = policy, .request = request, .query = &query, .name = name});
+        .policy = policy, .request = request, .query = &query, .name = name, .arena = arena});
+}
+
+/* Whether a rule has anything to judge by: an unread query may be as malformed as it likes. */
+static bool head_rule_counts(const struct filter_policy *policy, head_rule *rule) {
+    return rule != head_rule_image_push || policy->images.push.given;
 }
 
 static struct filter_verdict judge_endpoint_head(const struct filter_policy *policy,
@@ -153,23 +176,28 @@ static struct filter_verdict judge_endpoint_head(const struct filter_policy *pol
                                                  const struct endpoint *endpoint, struct slice name,
                                                  struct arena *arena) {
     const char *reason = NULL;
-    if (endpoint_refused(policy, endpoint, &reason, arena))
-        return verdict_for(endpoint, FILTER_DENY, NULL, reason);
-    if (endpoint->head) {
+    struct filter_remedy remedy;
+    if (endpoint_refused(policy, endpoint, &reason, &remedy, arena))
+        return verdict_for(endpoint, FILTER_DENY, NULL, reason, remedy);
+    if (endpoint->head && head_rule_counts(policy, endpoint->head)) {
         struct head_finding finding =
             judge_by_rule(policy, request, endpoint, name, target->query, arena);
-        if (finding.decision != FILTER_ALLOW)
-            return verdict_for(endpoint, finding.decision, finding.rule, finding.reason);
+        bool passes = finding.decision == FILTER_ALLOW ||
+                      (policy->lenient && finding.decision == FILTER_DENY);
+        if (!passes)
+            return verdict_for(endpoint, finding.decision, finding.rule, finding.reason,
+                               finding.remedy);
     }
+    remedy = remedy_none();
     const char *fault = body_headers_fault(request, is_json(endpoint->body));
     if (fault)
-        return verdict_for(endpoint, FILTER_BAD_REQUEST, "request.body-headers", fault);
+        return verdict_for(endpoint, FILTER_BAD_REQUEST, "request.body-headers", fault, remedy);
     if (is_json(endpoint->body) && !request->may_have_body)
         return verdict_for(endpoint, FILTER_BAD_REQUEST, "request.body-missing",
-                           "the endpoint takes a JSON body; send one");
+                           "the endpoint takes a JSON body; send one", remedy);
     if (endpoint->body != BODY_NONE && request->may_have_body)
-        return verdict_for(endpoint, FILTER_NEED_BODY, NULL, NULL);
-    return verdict_for(endpoint, FILTER_ALLOW, NULL, NULL);
+        return verdict_for(endpoint, FILTER_NEED_BODY, NULL, NULL, remedy);
+    return verdict_for(endpoint, FILTER_ALLOW, NULL, NULL, remedy);
 }
 
 static struct filter_verdict judge_unlisted(const struct filter_policy *policy,
@@ -180,13 +208,19 @@ static struct filter_verdict judge_unlisted(const struct filter_policy *policy,
         .rule = "endpoint.unlisted",
         .endpoint_class = endpoint_class_name(ENDPOINT_UNKNOWN),
     };
+    bool base_closed = policy->preset == FILTER_ALLOWLIST;
+    if (!base_closed)
+        verdict.remedy = remedy_json("unknown-endpoints", "\"allow\"");
     if (policy->closed) {
         verdict.decision = FILTER_DENY;
         verdict.reason =
-            arena_printf(arena,
-                         "this endpoint is not among the calls of the %s policy; check "
-                         "the method and the path, or ask for the blocklist policy",
-                         policy->preset_name);
+            base_closed
+                ? arena_printf(arena,
+                               "this endpoint is not among the calls of the %s policy; check the "
+                               "method and the path, or ask for the blocklist policy",
+                               policy->preset_name)
+                : "this endpoint is not among those that the policy lets through; check the method "
+                  "and the path";
         if (verdict.reason == NULL)
             verdict.reason = no_memory;
     } else if (!is_safe(request->method) && !policy->allow_unknown) {
@@ -201,6 +235,7 @@ static struct filter_verdict judge_unlisted(const struct filter_policy *policy,
             verdict.rule = "request.body-headers";
             verdict.reason = fault;
         }
+        verdict.remedy = remedy_none();
     }
     return verdict;
 }
@@ -226,6 +261,9 @@ static bool read_request_line(const struct filter_policy *policy,
                          "API version 1.%u is older than 1.%u, the oldest accepted here; use a "
                          "newer client, or set DOCKER_API_VERSION",
                          target->minor, policy->api_floor_minor));
+        if (target->minor >= POLICY_LOWEST_MINOR)
+            verdict->remedy =
+                remedy_json("api-floor", arena_printf(arena, "\"1.%u\"", target->minor));
         return false;
     }
     return true;
@@ -285,6 +323,16 @@ struct filter_verdict filter_judge_head(const struct filter_policy *policy,
                : bad;
 }
 
+struct filter_verdict filter_judge_form(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena) {
+    if (policy == NULL)
+        return refuse_client();
+    struct filter_policy lenient = *policy;
+    lenient.lenient = lenient.allow_unknown = true;
+    lenient.closed = false;
+    return filter_judge_head(&lenient, request, arena);
+}
+
 struct filter_verdict filter_judge_body(const struct filter_policy *policy,
                                         const struct filter_request *request, struct slice body,
                                         struct arena *arena) {
@@ -309,7 +357,8 @@ struct filter_verdict filter_judge_body(const struct filter_policy *policy,
             continue;
         struct body_finding finding = body_rules_judge(policy, endpoint->body, body, arena);
         if (severity(finding.decision) > severity(worst.decision))
-            worst = verdict_for(endpoint, finding.decision, finding.rule, finding.reason);
+            worst = verdict_for(endpoint, finding.decision, finding.rule, finding.reason,
+                                finding.remedy);
     }
     return worst;
 }

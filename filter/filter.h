@@ -128,6 +128,12 @@ struct filter_verdict {
 struct filter_verdict filter_judge_head(const struct filter_policy *policy,
                                         const struct filter_request *request, struct arena *arena);
 
+/* Judges the form of a head alone, as if nothing were refused: FILTER_BAD_REQUEST for what is not
+ * understood, else FILTER_ALLOW or FILTER_NEED_BODY, with what the route may turn into. For whoever
+ * lets a request pass that was refused. FILTER_DENY only without a policy. */
+struct filter_verdict filter_judge_form(const struct filter_policy *policy,
+                                        const struct filter_request *request, struct arena *arena);
+
 /* Judges a request whose head gave FILTER_NEED_BODY. `body` is the payload with any transfer coding
  * removed, all of it. Never returns FILTER_NEED_BODY. */
 struct filter_verdict filter_judge_body(const struct filter_policy *policy,

@@ -1,5 +1,6 @@
 #include "filter/head_rules.h"
 
+#include "filter/image_rules.h"
 #include "filter/policy.h"
 #include "filter/session_rules.h"
 
@@ -109,6 +110,20 @@ static struct head_finding allow(void) {
     return (struct head_finding){.decision = FILTER_ALLOW};
 }
 
+static struct head_finding finding(enum filter_decision decision, const char *rule,
+                                   const char *reason) {
+    return (struct head_finding){.decision = decision, .rule = rule, .reason = reason};
+}
+
+static struct head_finding from_body(struct body_finding found) {
+    if (found.decision == FILTER_ALLOW)
+        return allow();
+    return (struct head_finding){.decision = found.decision,
+                                 .rule = found.rule,
+                                 .reason = found.reason,
+                                 .remedy = found.remedy};
+}
+
 /* A refusal is told before an ambiguity, since it says what to change. */
 static struct head_finding judge_parameters(const struct head_context *context,
                                             const struct parameter_rule *rules, size_t count) {
@@ -121,12 +136,12 @@ static struct head_finding judge_parameters(const struct head_context *context,
         for (size_t j = 0; j < context->query->count; j++) {
             const struct query_pair *pair = &context->query->pairs[j];
             if (slice_equal(pair->key, key) && !rules[i].allows(context->policy, pair->value))
-                return (struct head_finding){FILTER_DENY, rules[i].rule, rules[i].reason};
+                return finding(FILTER_DENY, rules[i].rule, rules[i].reason);
         }
     }
     if (ambiguous)
-        return (struct head_finding){FILTER_BAD_REQUEST, "request.query",
-                                     "a query parameter that is judged comes twice; send it once"};
+        return finding(FILTER_BAD_REQUEST, "request.query",
+                       "a query parameter that is judged comes twice; send it once");
     return allow();
 }
 
@@ -134,18 +149,47 @@ struct head_finding head_rule_build(const struct head_context *context) {
     return judge_parameters(context, build_parameters, COUNT(build_parameters));
 }
 
+/* Which image goes in or out, by the policy's patterns. The tag counts only where it does. */
+static struct head_finding judge_image(const struct head_context *context,
+                                       const struct image_use *use, struct slice name) {
+    if (use->patterns->given && query_count(context->query, SLICE("tag")) > 1)
+        return finding(FILTER_BAD_REQUEST, "request.query",
+                       "the query parameter tag comes twice; send it once");
+    return from_body(image_rules_judge(use, name, context->arena));
+}
+
 struct head_finding head_rule_image_create(const struct head_context *context) {
-    struct head_finding finding =
+    struct head_finding found =
         judge_parameters(context, image_create_parameters, COUNT(image_create_parameters));
-    if (finding.decision != FILTER_ALLOW)
-        return finding;
+    if (found.decision != FILTER_ALLOW)
+        return found;
+    struct slice image = query_first(context->query, SLICE("fromImage"));
+    const struct image_use use = {
+        .patterns = &context->policy->images.pull,
+        .key = "images.pull",
+        .rule = "image.pull",
+        .deed = "pulling",
+        .tag = query_first(context->query, SLICE("tag")),
+    };
+    if (image.len > 0)
+        return judge_image(context, &use, image);
     /* With neither, the engine would go for the URL "http://". */
-    if (query_first(context->query, SLICE("fromImage")).len == 0 &&
-        query_first(context->query, SLICE("fromSrc")).len == 0)
-        return (struct head_finding){
+    if (query_first(context->query, SLICE("fromSrc")).len == 0)
+        return finding(
             FILTER_BAD_REQUEST, "request.query",
-            "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body"};
-    return finding;
+            "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body");
+    return found;
+}
+
+struct head_finding head_rule_image_push(const struct head_context *context) {
+    const struct image_use use = {
+        .patterns = &context->policy->images.push,
+        .key = "images.push",
+        .rule = "image.push",
+        .deed = "pushing",
+        .tag = query_first(context->query, SLICE("tag")),
+    };
+    return judge_image(context, &use, context->name);
 }
 
 struct head_finding head_rule_container_start(const struct head_context *context) {
@@ -156,16 +200,13 @@ struct head_finding head_rule_network_connect(const struct head_context *context
     /* The engine refuses it as well; its network's id, which a filter cannot know, does not share
      * the namespace. */
     if (slice_equal_ignoring_case(context->name, SLICE("host")))
-        return (struct head_finding){FILTER_DENY, "network.connect-host",
-                                     "a container may not join the host's network; connect it to a "
-                                     "network of its own (docker network create)"};
+        return finding(FILTER_DENY, "network.connect-host",
+                       "a container may not join the host's network; connect it to a network of "
+                       "its own (docker network create)");
     return allow();
 }
 
 struct head_finding head_rule_session(const struct head_context *context) {
-    struct body_finding finding = session_rules_judge(context->policy, context->request->headers,
-                                                      context->request->header_count);
-    if (finding.decision == FILTER_ALLOW)
-        return allow();
-    return (struct head_finding){finding.decision, finding.rule, finding.reason};
+    return from_body(session_rules_judge(context->policy, context->request->headers,
+                                         context->request->header_count));
 }

@@ -12,14 +12,16 @@ struct head_context {
     const struct filter_request *request;
     const struct query *query;
     struct slice name; /* what the route's {name} matched, decoded; empty if it has none */
+    struct arena *arena;
 };
 
-/* `decision` is FILTER_ALLOW, FILTER_DENY or FILTER_BAD_REQUEST. `rule` and `reason` are static and
- * NULL when allowed. */
+/* `decision` is FILTER_ALLOW, FILTER_DENY or FILTER_BAD_REQUEST. `rule` is static, `reason` too or
+ * in the arena; both are NULL when allowed. */
 struct head_finding {
     enum filter_decision decision;
     const char *rule;
     const char *reason;
+    struct filter_remedy remedy; /* of a refusal that a key of the policy would lift */
 };
 
 typedef struct head_finding head_rule(const struct head_context *context);
@@ -28,6 +30,8 @@ typedef struct head_finding head_rule(const struct head_context *context);
 head_rule head_rule_build;
 /* POST /images/create: a pull, or an import from the body but not from a URL (ImageCreate). */
 head_rule head_rule_image_create;
+/* POST /images/{name}/push: which images (ImagePush). */
+head_rule head_rule_image_push;
 /* POST /containers/{name}/start: no checkpoint (ContainerStart, experimental parameters). */
 head_rule head_rule_container_start;
 /* POST /networks/{name}/connect: not the network "host". */

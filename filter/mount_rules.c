@@ -3,10 +3,22 @@
 #include <cjson/cJSON.h>
 
 #include "filter/bind.h"
+#include "filter/create_judges.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
+#include "filter/remedy.h"
 #include "filter/split.h"
 #include "filter/volume_rules.h"
+
+/* The folder itself, as the engine reads its name, and no more of it than is asked for. */
+static struct filter_remedy remedy_of(struct slice source, bool read_only, struct arena *arena) {
+    static const char key[] = "create.binds";
+    struct filter_remedy remedy = remedy_word(arena, key, bind_clean(source, arena));
+    if (remedy.key == NULL || !read_only)
+        return remedy;
+    return remedy_json(
+        key, arena_printf(arena, "{\"path\":%.*s,\"read-only\":true}", SLICE_ARGS(remedy.value)));
+}
 
 static struct body_finding judge_source(const struct field_context *context, const char *rule,
                                         struct slice source, bool read_only) {
@@ -17,7 +29,11 @@ static struct body_finding judge_source(const struct field_context *context, con
     case BIND_NO_MEMORY:
         return finding_no_memory();
     case BIND_NOT_OPEN:
-    case BIND_READ_ONLY:
+    case BIND_READ_ONLY: {
+        struct body_finding finding = finding_deny(rule, reason);
+        finding.remedy = remedy_of(source, read_only, context->arena);
+        return finding;
+    }
     case BIND_REFUSED:
     default:
         return finding_deny(rule, reason);
@@ -133,6 +149,9 @@ static struct body_finding judge_mount(const struct field_context *context,
                                        const struct field *field, const cJSON *mount) {
     struct slice type = fields_member_string(mount, SLICE("Type"));
     struct slice source = fields_member_string(mount, SLICE("Source"));
+    static const struct field image = {.rule = "create.image"};
+    if (slice_equal(type, SLICE("image")) && source.len > 0)
+        return create_judge_image(context, &image, fields_member(mount, SLICE("Source")));
     if (slice_equal(type, SLICE("tmpfs")) || slice_equal(type, SLICE("image")))
         return finding_allow();
     if (slice_equal(type, SLICE("volume")))

@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "filter/policy.h"
 #include "filter/quote.h"
 #include "filter/split.h"
 #include "filter/sysctls.h"
@@ -11,10 +12,10 @@ static const char no_host_network[] =
 
 struct body_finding network_judge_mode(const struct field_context *context,
                                        const struct field *field, const cJSON *value) {
-    (void)context;
-    if (slice_equal(fields_text(value), SLICE("host")))
-        return finding_deny(field->rule, no_host_network);
-    return finding_allow();
+    struct slice host = SLICE("host");
+    if (!slice_equal(fields_text(value), host) || field_opens(context, field, host))
+        return finding_allow();
+    return field_deny_word(context, field, host, no_host_network);
 }
 
 /* "net.ipv4.conf.IFNAME.forwarding=1,…": all must stay in the container's network namespace. */
@@ -97,10 +98,10 @@ static struct body_finding judge_config_from(const struct field_context *context
 /* FIELD_MAP: the keys are names of networks. */
 static struct body_finding judge_endpoints(const struct field_context *context,
                                            const struct field *field, const cJSON *value) {
-    (void)context;
+    struct slice host = SLICE("host");
     for (const cJSON *network = value->child; network != NULL; network = network->next)
-        if (strcmp(network->string, "host") == 0)
-            return finding_deny(field->rule, no_host_network);
+        if (strcmp(network->string, "host") == 0 && !field_opens(context, field, host))
+            return field_deny_word(context, field, host, no_host_network);
     return finding_allow();
 }
 
@@ -199,8 +200,13 @@ const struct field_table network_connect_table = {
 };
 
 static const struct field networking_config_fields[] = {
-    FIELD_MEMBERS_JUDGED("EndpointsConfig", FIELD_MAP, endpoint_table, judge_endpoints,
-                         "create.network-host"),
+    {.name = FIELD_NAME("EndpointsConfig"),
+     .type = FIELD_MAP,
+     .members = &endpoint_table,
+     .judge = judge_endpoints,
+     .rule = "create.network-host",
+     .key = "create.network-modes",
+     .opened = offsetof(struct filter_policy, create.network_modes)},
 };
 const struct field_table networking_config_table = {
     .name = "NetworkingConfig",

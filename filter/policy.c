@@ -6,12 +6,6 @@
 #include "filter/presets.h"
 #include "filter/target.h"
 
-enum {
-    /* Where the endpoint table begins; older versions have routes and body meanings of their own,
-     * and no engine since 25.0 serves them by default. */
-    LOWEST_API_MINOR = 24,
-};
-
 static bool settings_make_sense(const struct filter_settings *settings, char *error, size_t size) {
     if (preset_name(settings->preset) == NULL) {
         snprintf(error, size, "unknown policy preset %d", (int)settings->preset);
@@ -24,10 +18,10 @@ static bool settings_make_sense(const struct filter_settings *settings, char *er
         return false;
     }
     unsigned floor = settings->api_floor_minor;
-    if (floor != 0 && (floor < LOWEST_API_MINOR || floor > TARGET_MAX_MINOR)) {
+    if (floor != 0 && (floor < POLICY_LOWEST_MINOR || floor > TARGET_MAX_MINOR)) {
         snprintf(error, size,
                  "the lowest accepted API version must lie between 1.%d and 1.%d, not 1.%u",
-                 LOWEST_API_MINOR, TARGET_MAX_MINOR, floor);
+                 POLICY_LOWEST_MINOR, TARGET_MAX_MINOR, floor);
         return false;
     }
     return true;
@@ -133,13 +127,14 @@ struct filter_policy *filter_policy_new(const struct filter_settings *settings, 
     policy->closed = policy->preset == FILTER_ALLOWLIST ||
                      (settings->endpoints.only.given && !settings->allow_unknown);
     for (size_t i = 0; i < endpoint_count; i++)
-        policy->verdicts[i] = (unsigned char)preset_verdict(settings, &endpoints[i]);
+        policy->verdicts[i].verdict =
+            preset_verdict(settings, &endpoints[i], &policy->verdicts[i].denied);
     policy->buildkit = settings->buildkit;
     policy->build = settings->build;
     policy->session_deny = settings->session_deny;
     policy->allow_unknown = settings->allow_unknown;
     policy->api_floor_minor =
-        settings->api_floor_minor ? settings->api_floor_minor : LOWEST_API_MINOR;
+        settings->api_floor_minor ? settings->api_floor_minor : POLICY_LOWEST_MINOR;
     if (open_binds(policy, settings, error, error_size) != 0) {
         filter_policy_free(policy);
         return NULL;

@@ -63,7 +63,11 @@ const struct policy_key policy_keys[] = {
     KEY_CHECKED("endpoints.allow", endpoints.allow, preset_check_pattern),
     KEY_CHECKED("endpoints.deny", endpoints.deny, preset_check_pattern),
     KEY("create.privileged", SWITCH, create.privileged),
-    KEY_CHECKED("create.capabilities", create.capabilities, check_capability),
+    {.path = "create.capabilities",
+     .kind = POLICY_WORDS,
+     .offset = offsetof(struct filter_settings, create.capabilities),
+     .check = check_capability,
+     .normal = capability_name},
     KEY("create.binds", BINDS, create.binds),
     KEY("create.devices", WORDS, create.devices),
     KEY("create.device-requests", SWITCH, create.device_requests),
@@ -112,6 +116,12 @@ const struct policy_key *policy_key_find(struct slice path) {
         if (slice_equal(path, slice_from_string(policy_keys[i].path)))
             return &policy_keys[i];
     return NULL;
+}
+
+bool policy_key_is_list(const char *path) {
+    const struct policy_key *key = policy_key_find(slice_from_string(path));
+    return key != NULL && (key->kind == POLICY_WORDS || key->kind == POLICY_BINDS ||
+                           key->kind == POLICY_COMMANDS || key->kind == POLICY_BITS);
 }
 
 /* Whether `path` is in `section`; `rest` is what follows the section and its point. */

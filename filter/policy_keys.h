@@ -40,6 +40,8 @@ struct policy_key {
     size_t offset; /* in struct filter_settings */
     const struct policy_choice *choices;
     policy_item_check *check; /* NULL: any item that is not empty */
+    /* How an item that passed is kept: static; NULL: as it is. */
+    const char *(*normal)(struct slice item);
 };
 
 extern const struct policy_key policy_keys[];
@@ -50,6 +52,9 @@ const struct policy_key *policy_key_find(struct slice path);
 
 /* Whether `path` is a section: an object of further keys. */
 bool policy_key_is_section(struct slice path);
+
+/* Whether the value of this key is a list, so that something can be added to it. */
+bool policy_key_is_list(const char *path);
 
 /* Offers `near` the names that may stand in a section (empty: the outermost). */
 void policy_key_offer(struct near *near, struct slice section);

@@ -7,6 +7,7 @@
 
 #include "filter/bind.h"
 #include "filter/json_place.h"
+#include "filter/policy.h"
 #include "filter/policy_keys.h"
 #include "filter/policy_value.h"
 #include "filter/quote.h"

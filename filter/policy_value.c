@@ -6,6 +6,7 @@
 
 #include "filter/bind.h"
 #include "filter/fields.h"
+#include "filter/policy.h"
 #include "filter/quote.h"
 #include "filter/target.h"
 
@@ -126,15 +127,16 @@ static bool check_item(const struct policy_reader *reader, const struct policy_k
 }
 
 /* A list of strings that are checked already. */
-static bool keep_words(const struct policy_reader *reader, const cJSON *value,
-                       struct filter_words *target) {
+static bool keep_words(const struct policy_reader *reader, const struct policy_key *key,
+                       const cJSON *value, struct filter_words *target) {
     size_t count = (size_t)cJSON_GetArraySize(value);
     const char **items = arena_alloc(reader->keep, count * sizeof *items + 1);
     if (items == NULL)
         return no_memory(reader, value);
     size_t used = 0;
     for (const cJSON *item = value->child; item != NULL; item = item->next) {
-        items[used] = arena_printf(reader->keep, "%s", item->valuestring);
+        items[used] = key->normal != NULL ? key->normal(fields_text(item))
+                                          : arena_printf(reader->keep, "%s", item->valuestring);
         if (items[used++] == NULL)
             return no_memory(reader, value);
     }
@@ -149,7 +151,7 @@ static bool read_words(const struct policy_reader *reader, const struct policy_k
     for (const cJSON *item = value->child; item != NULL; item = item->next)
         if (!check_item(reader, key, item))
             return false;
-    return keep_words(reader, value, target);
+    return keep_words(reader, key, value, target);
 }
 
 /* {"path": …, "read-only": …} */
@@ -232,7 +234,7 @@ static bool read_commands(const struct policy_reader *reader, const struct polic
                 return policy_fail(reader, argument, false,
                                    "\"%s\" must hold lists of strings, each an argument's pattern",
                                    key->path);
-        if (!keep_words(reader, command, &commands[i]))
+        if (!keep_words(reader, key, command, &commands[i]))
             return false;
     }
     target->commands = commands;

@@ -8,8 +8,6 @@
 #include "filter/policy_keys.h"
 #include "filter/policy_read.h"
 
-enum { POLICY_LOWEST_MINOR = 24 };
-
 /* Reads the value of one key into its place in `settings`. False with the error written. */
 bool policy_value_read(const struct policy_reader *reader, const struct policy_key *key,
                        const cJSON *value, struct filter_settings *settings);

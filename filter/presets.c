@@ -93,9 +93,10 @@ static enum endpoint_verdict by_preset(enum filter_preset name, const struct end
 }
 
 enum endpoint_verdict preset_verdict(const struct filter_settings *settings,
-                                     const struct endpoint *endpoint) {
+                                     const struct endpoint *endpoint, bool *denied) {
     const struct filter_endpoints *changes = &settings->endpoints;
-    if (words_name(&changes->deny, endpoint))
+    *denied = words_name(&changes->deny, endpoint);
+    if (*denied)
         return ENDPOINT_REFUSE;
     if (words_name(&changes->allow, endpoint))
         return opened(endpoint);

@@ -15,9 +15,9 @@ const char *preset_name(enum filter_preset preset);
  * FILTER_ALLOWLIST. */
 enum filter_preset preset_base(enum filter_preset preset);
 
-/* The verdict of one row under these settings. */
+/* The verdict of one row under these settings. `denied`: by name, so that no other key lifts it. */
 enum endpoint_verdict preset_verdict(const struct filter_settings *settings,
-                                     const struct endpoint *endpoint);
+                                     const struct endpoint *endpoint, bool *denied);
 
 /* Whether a pattern over routes names this row. The rows of HEAD follow those of GET, as requests
  * do (endpoint_match.h). */

@@ -8,6 +8,7 @@
 #include "filter/client_match.h"
 #include "filter/json_place.h"
 #include "filter/near.h"
+#include "filter/policy_print.h"
 #include "filter/policy_read.h"
 #include "filter/quote.h"
 
@@ -25,6 +26,7 @@ struct rules_entry {
 
 struct filter_rules {
     struct arena memory; /* what the settings and names stand in */
+    bool of_file;        /* which the settings still tell */
     struct rules_entry others;
     struct rules_entry *entries;
     size_t count;
@@ -186,6 +188,7 @@ static bool read_others(const struct policy_reader *reader, struct filter_rules 
 }
 
 static bool read_file(const struct policy_reader *reader, struct filter_rules *rules) {
+    rules->of_file = true;
     rules->others.settings = policy_defaults();
     return policy_read(reader, reader->root, true, &rules->others.settings) &&
            read_schema(reader) && read_clients(reader, rules) && read_others(reader, rules);
@@ -217,6 +220,50 @@ struct filter_rules *filter_rules_parse(struct slice text, const char *file, cha
     if (sound)
         return rules;
     filter_rules_free(rules);
+    return NULL;
+}
+
+/* --- printing them --- */
+
+static void print_client(struct policy_printer *printer, const struct rules_entry *entry) {
+    policy_print_item(printer, NULL);
+    policy_print_open(printer, '{');
+    policy_print_item(printer, "name");
+    policy_print_text(printer, slice_from_string(entry->client.name));
+    policy_print_item(printer, "match");
+    client_match_print(printer, &entry->match);
+    policy_print_item(printer, "policy");
+    policy_print_open(printer, '{');
+    policy_print_keys(printer, &entry->settings);
+    policy_print_close(printer, '}');
+    policy_print_close(printer, '}');
+}
+
+char *filter_rules_print(const struct filter_rules *rules) {
+    char *text = NULL;
+    size_t length = 0;
+    struct policy_printer printer = {.file = NULL};
+    if (!rules->of_file || (printer.file = open_memstream(&text, &length)) == NULL)
+        return NULL;
+    policy_print_open(&printer, '{');
+    policy_print_item(&printer, "schema");
+    (void)fputs("1", printer.file);
+    policy_print_keys(&printer, &rules->others.settings);
+    if (rules->count > 0) {
+        policy_print_item(&printer, "clients");
+        policy_print_open(&printer, '[');
+        for (size_t i = 0; i < rules->count; i++)
+            print_client(&printer, &rules->entries[i]);
+        policy_print_close(&printer, ']');
+        policy_print_item(&printer, "other-clients");
+        (void)fputs(rules->others.policy != NULL ? "\"allow\"" : "\"deny\"", printer.file);
+    }
+    policy_print_close(&printer, '}');
+    (void)fputc('\n', printer.file);
+    bool failed = ferror(printer.file) != 0;
+    if (fclose(printer.file) == 0 && !failed)
+        return text;
+    free(text);
     return NULL;
 }
 

@@ -23,6 +23,10 @@ struct filter_rules *filter_rules_new(const struct filter_settings *settings, ch
 struct filter_rules *filter_rules_parse(struct slice text, const char *file, char *error,
                                         size_t error_size);
 
+/* The policies in effect, every key with its value, as a policy file that would be read as the
+ * same. NULL when memory is out, or when they are not from a file; else to be freed. */
+char *filter_rules_print(const struct filter_rules *rules);
+
 /* NULL is allowed. */
 void filter_rules_free(struct filter_rules *rules);
 

@@ -4,7 +4,7 @@
 
 /* Letters, digits, '_' and '-' in elements parted by single dots. The name becomes a path below
  * /proc/sys, so nothing that could be read as another path passes, a slash least of all. */
-static bool is_plain(struct slice name) {
+bool sysctl_is_plain(struct slice name) {
     bool after_dot = true;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
@@ -18,7 +18,7 @@ static bool is_plain(struct slice name) {
 }
 
 bool sysctl_is_network(struct slice name) {
-    return slice_starts_with(name, SLICE("net.")) && is_plain(name);
+    return slice_starts_with(name, SLICE("net.")) && sysctl_is_plain(name);
 }
 
 bool sysctl_is_namespaced(struct slice name) {
@@ -32,5 +32,5 @@ bool sysctl_is_namespaced(struct slice name) {
     for (size_t i = 0; i < sizeof ipc / sizeof ipc[0]; i++)
         if (slice_equal(name, ipc[i]))
             return true;
-    return slice_starts_with(name, SLICE("fs.mqueue.")) && is_plain(name);
+    return slice_starts_with(name, SLICE("fs.mqueue.")) && sysctl_is_plain(name);
 }

@@ -6,6 +6,9 @@
 
 #include "filter/slice.h"
 
+/* Whether `name` is of plain elements, parted by single dots: no path could be read into it. */
+bool sysctl_is_plain(struct slice name);
+
 /* Whether `name` belongs to the container's own network namespace: "net." and plain elements. */
 bool sysctl_is_network(struct slice name);
 

@@ -43,7 +43,7 @@ static void describe_peer(int fd, const struct sockaddr_storage *address, char *
     }
 }
 
-static int watch_listeners(struct acceptor *acceptor, bool watch) {
+static int set_watched(const struct acceptor *acceptor, bool watch) {
     for (size_t i = 0; i < acceptor->listeners->count; i++) {
         const struct listener *listener = &acceptor->listeners->entries[i];
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)listener};
@@ -51,6 +51,12 @@ static int watch_listeners(struct acceptor *acceptor, bool watch) {
                       &event) < 0)
             return -1;
     }
+    return 0;
+}
+
+static int watch_listeners(struct acceptor *acceptor, bool watch) {
+    if (set_watched(acceptor, watch) < 0)
+        return -1;
     acceptor->paused = !watch;
     return 0;
 }
@@ -152,8 +158,7 @@ int acceptor_start(struct acceptor *acceptor, struct shared *shared, struct work
         return -1;
     struct epoll_event wake = {.events = EPOLLIN};
     int error = 0;
-    if (epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, shared->accept_wake, &wake) < 0 ||
-        watch_listeners(acceptor, true) < 0)
+    if (epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, shared->accept_wake, &wake) < 0)
         error = errno;
     else
         error = pthread_create(&acceptor->thread, NULL, run, acceptor);
@@ -163,6 +168,11 @@ int acceptor_start(struct acceptor *acceptor, struct shared *shared, struct work
         return -1;
     }
     return 0;
+}
+
+/* The thread runs already, but from its epoll it can have nothing yet that would touch the same. */
+int acceptor_admit(struct acceptor *acceptor) {
+    return set_watched(acceptor, true);
 }
 
 void acceptor_ping(struct acceptor *acceptor) {

@@ -24,9 +24,13 @@ struct acceptor {
     bool paused;            /* the listeners are not watched just now */
 };
 
-/* Starts it; all it is given is borrowed until acceptor_stop. 0, or -1 with errno. */
+/* Starts its thread, which accepts nobody yet; all it is given is borrowed until acceptor_stop. 0,
+ * or -1 with errno. */
 int acceptor_start(struct acceptor *acceptor, struct shared *shared, struct worker *workers,
                    size_t worker_count, const struct listener_set *listeners);
+
+/* Opens the doors, once. 0, or -1 with errno. */
+int acceptor_admit(struct acceptor *acceptor);
 
 /* Any thread: makes it count one more of `wakes`, soon, if it is alive. */
 void acceptor_ping(struct acceptor *acceptor);

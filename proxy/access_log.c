@@ -53,6 +53,10 @@ static struct slice redact(struct slice target, struct arena *arena) {
     return slice_of(text, len);
 }
 
+struct slice access_log_path(struct conn *conn) {
+    return redact(conn->request.http.judged.target, &conn->arena);
+}
+
 const char *access_log_verdict(const struct conn_request *request) {
     if (request->verdict.rule == NULL)
         return "none"; /* it was never judged: the head did not come whole */
@@ -60,7 +64,7 @@ const char *access_log_verdict(const struct conn_request *request) {
     case FILTER_ALLOW:
         return "allow";
     case FILTER_DENY:
-        return "deny";
+        return request->would_deny ? "would-deny" : "deny";
     case FILTER_BAD_REQUEST:
         return "bad-request";
     case FILTER_NEED_BODY:
@@ -89,8 +93,7 @@ void access_log_request(struct conn *conn) {
         log_string(&record, "cn", tls_peer_name(conn->client.tls));
     if (request->http.judged.method.len > 0) {
         log_slice(&record, "method", slice_first(request->http.judged.method, 32));
-        log_slice(&record, "path",
-                  slice_first(redact(request->http.judged.target, &conn->arena), 1024));
+        log_slice(&record, "path", slice_first(access_log_path(conn), 1024));
     }
     log_string(&record, "verdict", access_log_verdict(request));
     if (request->verdict.rule != NULL)

@@ -9,7 +9,11 @@
  */
 void access_log_request(struct conn *conn);
 
-/* What the verdict came to: "allow", "deny", "bad-request", or "none" where there is none. */
+/* The target of the current request with nothing in it that could be a secret; in its arena. */
+struct slice access_log_path(struct conn *conn);
+
+/* What the verdict came to: "allow", "deny", "would-deny" (let through by the mode), "bad-request",
+ * or "none" where there is none. */
 const char *access_log_verdict(const struct conn_request *request);
 
 #endif

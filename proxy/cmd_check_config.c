@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,10 +116,23 @@ int command_validate(const struct options *options, struct error *error) {
     return 0;
 }
 
+/* The policy in effect, behind the options; as a file of its own it would be read as the same. */
+static int print_policy(const struct options *options) {
+    struct error error = {""};
+    struct filter_rules *rules = policy_file_load(&options->config, &error);
+    char *text = rules != NULL ? filter_rules_print(rules) : NULL;
+    bool printed = text != NULL && printf("%s", text) >= 0;
+    if (rules != NULL && text == NULL)
+        (void)error_set(&error, "out of memory");
+    filter_rules_free(rules);
+    free(text);
+    return printed ? EXIT_STATUS_OK : command_fail(EXIT_STATUS_USAGE, &error);
+}
+
 int command_check_config(const struct options *options) {
     struct error error = {""};
     if (command_validate(options, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
     options_print(options, stdout);
-    return EXIT_STATUS_OK;
+    return options->config.policy_file != NULL ? print_policy(options) : EXIT_STATUS_OK;
 }

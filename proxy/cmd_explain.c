@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "filter/policy_keys.h"
 #include "proxy/command.h"
 #include "proxy/policy_file.h"
 
@@ -58,6 +59,10 @@ static void print_verdict(const struct filter_verdict *verdict) {
     printf("class: %s\n", verdict->endpoint_class);
     if (verdict->reason != NULL)
         printf("reason: %s\n", verdict->reason);
+    const struct filter_remedy *remedy = &verdict->remedy;
+    if (remedy->key != NULL)
+        printf("to allow it: %s %s %.*s\n", remedy->key,
+               policy_key_is_list(remedy->key) ? "+=" : "=", SLICE_ARGS(remedy->value));
 }
 
 static int judge(const struct options *options, const struct filter_policy *policy,
@@ -107,5 +112,12 @@ int command_explain(const struct options *options) {
     if (options->argument_count > 2 &&
         read_body(options->arguments[2], options->config.max_judged_body, &body, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
-    return judge(options, filter_rules_find(rules, NULL)->policy, &body);
+    const struct filter_client *client = filter_rules_find(rules, options->config.explain_as);
+    if (client == NULL) {
+        (void)error_set(&error, "%s %s: the policy file has no such client",
+                        options_name(options, offsetof(struct config, explain_as)),
+                        options->config.explain_as);
+        return command_fail(EXIT_STATUS_USAGE, &error);
+    }
+    return judge(options, client->policy, &body);
 }

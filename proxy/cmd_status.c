@@ -135,14 +135,16 @@ static const char *next_request(const char *at, struct request *request) {
 }
 
 static void print_requests(const char *text) {
-    static const char *const verdicts[] = {"allow", "deny", "bad-request", "none", "other"};
+    static const char *const verdicts[] = {"allow", "deny",       "bad-request",
+                                           "none",  "would-deny", "other"};
+    enum { USUAL = 3 };
     struct request request;
     printf("requests      ");
     for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
         uint64_t total = 0;
         for (const char *at = text; (at = next_request(at, &request)) != NULL;)
             total += strcmp(request.verdict, verdicts[i]) == 0 ? request.count : 0;
-        if (total > 0 || i < 3)
+        if (total > 0 || i < USUAL)
             printf(" %s %" PRIu64, verdicts[i], total);
     }
     printf("\n");

@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "proxy/command.h"
+#include "proxy/sandbox_landlock.h"
+#include "proxy/sandbox_seccomp.h"
 #include "tls/tls.h"
 
 #ifdef __GLIBC__
@@ -24,5 +26,15 @@ int command_version(void) {
     char kernel_tls[256];
     bool available = tls_kernel_available(kernel_tls, sizeof kernel_tls);
     printf("kernel TLS%s %s\n", available ? ":" : " is not available:", kernel_tls);
+    char reason[256] = "";
+    int landlock = sandbox_landlock_version(reason, sizeof reason);
+    if (landlock > 0)
+        printf("Landlock version %d\n", landlock);
+    else
+        printf("Landlock is not available: %s\n", reason);
+    if (sandbox_seccomp_available(reason, sizeof reason))
+        printf("seccomp is available\n");
+    else
+        printf("seccomp is not available: %s\n", reason);
     return EXIT_STATUS_OK;
 }

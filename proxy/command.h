@@ -28,8 +28,14 @@ int command_certs(const struct options *options);
 /* Looks for ways round the proxy, from where it is run. */
 int command_doctor(const struct options *options);
 
+/* Prints the policy that another socket proxy's switches stand for. */
+int command_import_env(const struct options *options);
+
 /* Asks a running proxy for its metrics, at --metrics, and prints them for people. */
 int command_status(const struct options *options);
+
+/* Prints what every preset makes of every call (filter/endpoints.md). */
+int command_endpoints(void);
 
 int command_version(void);
 

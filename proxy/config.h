@@ -12,6 +12,7 @@
 #include "proxy/certs.h"
 #include "proxy/doctor.h"
 #include "proxy/error.h"
+#include "proxy/import_env.h"
 #include "tls/tls.h"
 
 enum {
@@ -25,6 +26,13 @@ struct config_listener {
     mode_t mode; /* unix: permission bits of the socket */
     uid_t owner; /* unix: (uid_t)-1 leaves it */
     gid_t group; /* unix: (gid_t)-1 leaves it */
+};
+
+/* What becomes of a request that the policy refuses. */
+enum config_mode {
+    CONFIG_ENFORCE, /* it is refused */
+    CONFIG_AUDIT,   /* it passes, and the logs say so */
+    CONFIG_LEARN,   /* the same, and a policy is written under which it would pass */
 };
 
 enum config_log_format { CONFIG_LOG_KEY_VALUE, CONFIG_LOG_JSON };
@@ -56,14 +64,20 @@ struct config {
 
     struct filter_settings filter; /* where there is no policy_file */
     char *policy_file;             /* --policy-file; NULL: none */
+    char *explain_as;              /* of the command explain: the client; NULL: everybody else */
     char *message_prefix;          /* "blocked by jailoc proxy: " without the trailing ": " */
 
     struct config_listener metrics; /* where metrics_on */
     bool metrics_on;
     bool metrics_beyond_loopback;
 
+    int sandbox; /* enum sandbox_mode */
+
     enum config_log_format log_format;
-    int log_level; /* enum log_level */
+    int log_level;    /* enum log_level */
+    char *audit_log;  /* audit.h: where audit_open is to write; NULL: nowhere */
+    int mode;         /* enum config_mode */
+    char *learn_file; /* where the learned policy is written; NULL but in CONFIG_LEARN */
 
     char *health_certificate; /* --healthcheck over a TLS listener; NULL: none */
     char *health_key;
@@ -74,6 +88,7 @@ struct config {
 
     struct certs_settings certs;   /* of the command certs alone */
     struct doctor_settings doctor; /* of the command doctor alone */
+    struct import_settings import; /* of the command import-env alone */
 };
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proxy/access_log.h"
+#include "proxy/audit_lines.h"
 #include "proxy/identity.h"
 #include "proxy/log.h"
 #include "proxy/owner_check.h"
@@ -81,6 +82,7 @@ static void count_request(struct conn *conn) {
 }
 
 void conn_count_answer(struct conn *conn) {
+    audit_request(conn);
     if (conn->request.answered || !conn->request.began)
         return;
     conn->request.answered = true;
@@ -94,6 +96,8 @@ void conn_count_as(struct conn *conn, enum counter_stream kind) {
     if (kind != COUNTER_NO_STREAM)
         counter_add(&counters->streams[kind], 1);
     conn->counted_as = kind;
+    if (kind != COUNTER_NO_STREAM)
+        conn->request.was = kind;
 }
 
 /* --- the handshake, and requests on their way in --- */
@@ -128,18 +132,40 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
     return reply_refusal(conn, status, message, rule, false);
 }
 
+/* Whether a refused request passes all the same, as the mode says. What is sent is what was judged,
+ * as ever, and a tunnel opens only if its route has one. What is malformed besides is refused, and
+ * so is what would reach others' objects. */
+static bool overrule(struct conn *conn) {
+    struct conn_request *request = &conn->request;
+    if (request->verdict.decision != FILTER_DENY || request->client->policy == NULL ||
+        request->for_others || conn->worker->shared->config->mode == CONFIG_ENFORCE)
+        return false;
+    struct filter_verdict form =
+        filter_judge_form(request->client->policy, &request->http.judged, &conn->arena);
+    if (form.decision == FILTER_BAD_REQUEST) {
+        request->verdict = form;
+        return false;
+    }
+    request->verdict.hijack = form.hijack;
+    request->would_deny = true;
+    return true;
+}
+
 enum progress conn_act(struct conn *conn, size_t body, bool whole) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
+    bool passes = verdict->decision == FILTER_ALLOW || overrule(conn);
     count_request(conn);
-    switch (verdict->decision) {
-    case FILTER_ALLOW:
+    if (passes) {
         conn->refusals = 0;
         return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
+    }
+    switch (verdict->decision) {
     case FILTER_DENY:
         buffer_consume(&conn->in, &conn->worker->pools.buffers, body);
         return reply_refusal(conn, 403, verdict->reason, verdict->rule,
                              whole && request->http.keep_alive && ++conn->refusals < MAX_REFUSALS);
+    case FILTER_ALLOW:
     case FILTER_BAD_REQUEST:
     case FILTER_NEED_BODY:
         break;
@@ -151,7 +177,7 @@ enum progress conn_act(struct conn *conn, size_t body, bool whole) {
 static enum progress act_on(struct conn *conn, size_t body) {
     const struct conn_request *request = &conn->request;
     bool whole = request->http.framing.done || body > 0;
-    if (request->owner != NULL && request->verdict.decision == FILTER_ALLOW)
+    if (request->owner != NULL && (request->verdict.decision == FILTER_ALLOW || overrule(conn)))
         return owner_check_begin(conn, body, whole);
     return conn_act(conn, body, whole);
 }
@@ -235,7 +261,7 @@ static enum progress read_more(struct conn *conn, size_t limit) {
 static enum progress run_head(struct conn *conn) {
     size_t limit = conn->worker->shared->config->max_header_bytes;
     struct slice held = buffer_slice(&conn->in);
-    if (held.len == 0 && conn->worker->draining)
+    if (conn->leaving || (held.len == 0 && conn->worker->draining))
         return conn_fail(conn, NULL);
     if (held.len > 0 && !conn->request.began) {
         conn->request.began = true;
@@ -322,12 +348,14 @@ static enum progress run_linger(struct conn *conn) {
 static void record_request(struct conn *conn) {
     if (conn->request.began)
         count_request(conn);
+    audit_request(conn);
+    audit_session_end(conn);
     access_log_request(conn);
 }
 
 enum progress conn_finish(struct conn *conn, bool keep) {
     record_request(conn);
-    if (keep && !(conn->worker->draining && buffer_len(&conn->in) == 0)) {
+    if (keep && !conn->leaving && !(conn->worker->draining && buffer_len(&conn->in) == 0)) {
         await_request(conn);
         return PROGRESS_NEXT;
     }
@@ -447,6 +475,13 @@ void conn_expired(struct conn *conn) {
 void conn_drain(struct conn *conn) {
     if (conn->state == CONN_HEAD || conn->state == CONN_HANDSHAKE)
         worker_enqueue(conn->worker, conn);
+}
+
+void conn_readmit(struct conn *conn) {
+    if (!conn->listener->tls)
+        return;
+    conn->leaving = true;
+    conn_drain(conn);
 }
 
 void conn_abort(struct conn *conn, const char *outcome) {

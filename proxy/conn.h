@@ -65,12 +65,18 @@ struct conn_request {
     bool up_failed;     /* the engine does not take the rest of it */
     bool client_ended;  /* the client half-closed and the engine is to be told */
     bool retried;
-    bool counted;      /* by its verdict */
-    bool answered;     /* an answer has begun, and how long that took is counted */
-    bool began;        /* a head has begun to arrive: there is something to log */
-    unsigned interims; /* 1xx answers so far */
-    unsigned status;   /* sent to the client, for the log */
-    uint64_t started;  /* milliseconds, when the head was complete */
+    bool counted;            /* by its verdict */
+    bool answered;           /* an answer has begun, and how long that took is counted */
+    bool began;              /* a head has begun to arrive: there is something to log */
+    unsigned interims;       /* 1xx answers so far */
+    unsigned status;         /* sent to the client, for the log */
+    bool for_others;         /* refused for the sake of others' objects, which no mode changes */
+    bool would_deny;         /* the policy refuses it, and the mode lets it pass */
+    bool audited;            /* its line is in the audit log */
+    bool grpc;               /* the calls in its tunnel are judged */
+    enum counter_stream was; /* what it was counted as in the end */
+    uint64_t id;             /* for the audit log; 0: it has none yet */
+    uint64_t started;        /* milliseconds, when the head was complete */
     uint64_t reply_bytes;
     const char *outcome; /* for the log: how it ended, static; NULL: as it should */
 };
@@ -102,6 +108,7 @@ struct conn {
     enum conn_state after_reply;
     enum counter_stream counted_as; /* among the streams that are open */
     bool in_handshake;              /* and counted as such by the worker */
+    bool leaving;                   /* no further request is taken from it */
     bool retries;                   /* wants another turn after UPSTREAM_RETRY_MS */
     size_t charged;                 /* of the worker's budget for bodies to be judged, in bytes */
     unsigned refusals;              /* in a row */
@@ -121,6 +128,10 @@ void conn_expired(struct conn *conn);
 
 /* The worker drains: an idle connection closes now, others after their exchange. */
 void conn_drain(struct conn *conn);
+
+/* The CA that let it in may no longer do: as conn_drain, but nothing that it has sent and that is
+ * not under way yet is taken from it either. Without TLS nothing happens. */
+void conn_readmit(struct conn *conn);
 
 /* Closes it at once, whatever it does. */
 void conn_abort(struct conn *conn, const char *outcome);

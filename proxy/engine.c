@@ -86,14 +86,18 @@ struct engine *engine_open(const struct address *address, struct error *error) {
         return NULL;
     }
     resolve(&engine);
-    pthread_t thread;
-    int failed = pthread_create(&thread, NULL, resolver, &engine);
-    if (failed != 0) {
-        error_set(error, "cannot start the resolver's thread: %s", strerror(failed));
-        return NULL;
-    }
-    pthread_detach(thread);
     return &engine;
+}
+
+int engine_start(struct engine *engine, struct error *error) {
+    pthread_t thread;
+    if (engine->address.kind == ADDRESS_UNIX)
+        return 0;
+    int failed = pthread_create(&thread, NULL, resolver, engine);
+    if (failed != 0)
+        return error_set(error, "cannot start the resolver's thread: %s", strerror(failed));
+    pthread_detach(thread);
+    return 0;
 }
 
 size_t engine_addresses(struct engine *engine, struct engine_address *addresses) {

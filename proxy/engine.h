@@ -22,9 +22,12 @@ struct engine_address {
 struct engine;
 
 /* Resolves for the first time; a name that does not resolve yet is no error. NULL with `error` when
- * memory or threads are out. There is one engine a process and it lives as long as the process: its
- * thread may be inside the resolver when everything else has ended. */
+ * memory is out. There is one engine a process and it lives as long as the process: its thread may
+ * be inside the resolver when everything else has ended. */
 struct engine *engine_open(const struct address *address, struct error *error);
+
+/* Starts the thread that resolves again, if there is a name. 0, or -1 with `error`. */
+int engine_start(struct engine *engine, struct error *error);
 
 /* Copies the current addresses; returns how many there are. Any thread; never blocks on DNS. */
 size_t engine_addresses(struct engine *engine, struct engine_address *addresses);

@@ -1,5 +1,6 @@
 /* /grpc: the tunnel whose calls are judged one by one. Moves bytes between the two sides and the
  * judge of HTTP/2 (h2_inspect.h). */
+#include "proxy/audit_lines.h"
 #include "proxy/conn.h"
 #include "proxy/h2.h"
 #include "proxy/h2_inspect.h"
@@ -12,9 +13,23 @@ static struct buffer_pool *pool_of(struct conn *conn) {
     return &conn->worker->pools.buffers;
 }
 
+static bool is_permissive(const struct conn *conn) {
+    return conn->worker->shared->config->mode != CONFIG_ENFORCE;
+}
+
 static void report(void *context, struct slice path, const struct grpc_verdict *verdict) {
+    static const char *const words[] = {[FILTER_ALLOW] = "allow",
+                                        [FILTER_NEED_BODY] = "none",
+                                        [FILTER_DENY] = "deny",
+                                        [FILTER_BAD_REQUEST] = "bad-request"};
     struct conn *conn = context;
     uint64_t suppressed = 0;
+    const char *word = words[verdict->decision];
+    if (verdict->decision == FILTER_DENY && is_permissive(conn))
+        word = "would-deny";
+    audit_call(conn, path, verdict, word);
+    if (verdict->decision == FILTER_ALLOW)
+        return;
     if (!log_enabled(LOG_WARNING) || !log_limit_pass(&conn->log_limit, deadline_now(), &suppressed))
         return;
     struct log_record record;
@@ -23,7 +38,7 @@ static void report(void *context, struct slice path, const struct grpc_verdict *
     if (conn->client.tls != NULL)
         log_string(&record, "cn", tls_peer_name(conn->client.tls));
     log_slice(&record, "path", slice_first(path, 256));
-    log_string(&record, "verdict", verdict->decision == FILTER_DENY ? "deny" : "bad-request");
+    log_string(&record, "verdict", word);
     log_string(&record, "rule", verdict->rule);
     if (suppressed > 0)
         log_number(&record, "suppressed", suppressed);
@@ -34,6 +49,7 @@ enum progress grpc_begin(struct conn *conn, size_t head_len) {
     const struct shared *shared = conn->worker->shared;
     const struct h2_settings settings = {
         .policy = conn->request.client->policy,
+        .permissive = is_permissive(conn),
         .message_prefix = shared->config->message_prefix,
         .pool = pool_of(conn),
         .report = report,
@@ -50,6 +66,7 @@ enum progress grpc_begin(struct conn *conn, size_t head_len) {
     h2_feed_client(conn->grpc, buffer_slice(&conn->in));
     buffer_release(&conn->in, pool_of(conn));
     conn->request.up_ended = conn->request.down_ended = false;
+    conn->request.grpc = true;
     conn->state = CONN_GRPC;
     return PROGRESS_NEXT;
 }

@@ -27,11 +27,12 @@ enum {
 
 struct h2_inspect;
 
-/* A call that was refused, for the log. `path` lives as long as the call. */
+/* A call that was judged, for the log. `path` lives as long as the call. */
 typedef void h2_report(void *context, struct slice path, const struct grpc_verdict *verdict);
 
 struct h2_settings {
     const struct filter_policy *policy;
+    bool permissive; /* calls that the policy refuses pass, and are reported as refused */
     const char *message_prefix; /* of refusals, without ": " */
     struct buffer_pool *pool;
     h2_report *report;

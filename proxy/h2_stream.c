@@ -112,6 +112,15 @@ void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool
         h2_stream_drop(inspect, stream);
 }
 
+bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_stream *stream,
+                      const struct grpc_verdict *verdict) {
+    bool passes = verdict->decision == FILTER_ALLOW ||
+                  (inspect->settings.permissive && verdict->decision == FILTER_DENY);
+    if (passes)
+        inspect->settings.report(inspect->settings.context, stream->path, verdict);
+    return passes;
+}
+
 /* --- held messages --- */
 
 static void refuse_message(struct h2_inspect *inspect, struct h2_stream *stream,
@@ -154,7 +163,7 @@ void h2_stream_judge(struct h2_inspect *inspect, struct h2_stream *stream) {
     }
     struct grpc_verdict verdict = grpc_judge_message(inspect->settings.policy, stream->path,
                                                      slice_from(held, GRPC_PREFIX), &stream->arena);
-    if (verdict.decision != FILTER_ALLOW) {
+    if (!h2_stream_passes(inspect, stream, &verdict)) {
         h2_stream_refuse(inspect, stream, true, &verdict);
         return;
     }

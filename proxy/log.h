@@ -1,8 +1,7 @@
 /* Log lines on standard error, one event a line, as key=value or JSON.
  *
- * A worker must not wait for whoever reads the log: attached threads put their lines into a ring of
- * their own, without locks, and the log's own thread writes them out. When a ring is full its lines
- * are dropped and counted, and a line of its own says how many. */
+ * A worker must not wait for whoever reads the log: lines go through a line_sink. Those that it
+ * drops are counted, and a line of its own says how many. */
 #ifndef DIND_PROXY_PROXY_LOG_H
 #define DIND_PROXY_PROXY_LOG_H
 
@@ -11,10 +10,10 @@
 #include <stdint.h>
 
 #include "filter/slice.h"
+#include "proxy/log_record.h"
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
-
-/* Before any thread starts; until then lines are written directly, as key=value. */
+/* Before any thread starts; until then lines are written directly, as key=value. Where standard
+ * error is the service manager's journal, lines begin with their priority. */
 void log_configure(enum log_level level, bool json);
 
 /* Starts and ends the writing thread. log_stop writes out all that the rings hold, as far as that
@@ -27,20 +26,13 @@ void log_stop(void);
  */
 int log_attach(void);
 
+/* How many lines were dropped so far. Any thread. */
+uint64_t log_dropped(void);
+
 bool log_enabled(enum log_level level);
 
-/* One line under construction. Fields that no longer fit are left out whole. */
-struct log_record {
-    enum log_level level;
-    size_t len;
-    char text[4096];
-};
-
+/* A line of this log begins with its time, level and event; log_slice and the like add to it. */
 void log_begin(struct log_record *record, enum log_level level, const char *event);
-/* Bytes from anywhere: quoted where needed; what is not printable ASCII is escaped as \u00XX. */
-void log_slice(struct log_record *record, const char *key, struct slice value);
-void log_string(struct log_record *record, const char *key, const char *value);
-void log_number(struct log_record *record, const char *key, uint64_t value);
 void log_end(struct log_record *record);
 
 /* Keeps whoever causes lines from flooding the log: at most LOG_LIMIT_LINES a second pass.

@@ -60,10 +60,14 @@ static int dispatch(const struct options *options) {
         return with_tls(options, command_check_config);
     case COMMAND_HEALTHCHECK:
         return with_tls(options, command_healthcheck);
+    case COMMAND_IMPORT_ENV:
+        return command_import_env(options);
     case COMMAND_STATUS:
         return command_status(options);
     case COMMAND_EXPLAIN:
         return command_explain(options);
+    case COMMAND_ENDPOINTS:
+        return command_endpoints();
     case COMMAND_CERTS:
         return with_tls(options, command_certs);
     case COMMAND_DOCTOR:

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/audit.h"
+#include "proxy/log.h"
+#include "proxy/sandbox.h"
+
 #define PREFIX "dind_proxy_"
 
 /* All workers' cells together: a rule's string may have an address of its own in each of the
@@ -199,9 +203,20 @@ static void print_process(FILE *out, const struct metrics *metrics) {
     sample(out, "build_info", "{version=\"" DIND_PROXY_VERSION "\"}", 1);
     describe(out, "start_time_seconds", "gauge", "When it started, since the epoch.");
     sample(out, "start_time_seconds", "", (uint64_t)metrics->started);
+    unsigned sandbox = atomic_load_explicit(&metrics->sandbox, memory_order_relaxed);
+    describe(out, "sandbox", "gauge", "1 for each part of the sandbox that is in force.");
+    for (unsigned i = 0; i < SANDBOX_PARTS; i++)
+        (void)fprintf(out, PREFIX "sandbox{part=\"%s\"} %u\n",
+                      sandbox_part_name((enum sandbox_part)i), sandbox >> i & 1u);
     describe(out, "reloads_total", "counter", "Reloads; one that failed changed nothing.");
     sample(out, "reloads_total", "{result=\"ok\"}", counter_get(&metrics->reloads));
     sample(out, "reloads_total", "{result=\"failed\"}", counter_get(&metrics->reload_failures));
+    describe(out, "mode", "gauge", "Always 1; its label says what becomes of what is refused.");
+    (void)fprintf(out, PREFIX "mode{mode=\"%s\"} 1\n", audit_mode_name(metrics->mode));
+    describe(out, "log_lines_dropped_total", "counter",
+             "Lines lost since what they were for was not read, or not written, fast enough.");
+    sample(out, "log_lines_dropped_total", "{log=\"log\"}", log_dropped());
+    sample(out, "log_lines_dropped_total", "{log=\"audit\"}", audit_dropped());
 }
 
 char *metrics_render(const struct metrics *metrics, size_t *length) {

@@ -16,7 +16,9 @@ struct metrics {
     size_t worker_count;
     const _Atomic unsigned *connections; /* borrowed: open client connections */
     int64_t started;                     /* seconds since the epoch */
-    bool kernel_tls;                     /* sessions are offered to the kernel */
+    enum config_mode mode;
+    bool kernel_tls;          /* sessions are offered to the kernel */
+    _Atomic unsigned sandbox; /* a bit for each enum sandbox_part that is in force */
     /* When the certificates in force end, seconds since the epoch; 0: there is none. */
     _Atomic int64_t expires[COUNTER_HOPS];
     counter reloads;

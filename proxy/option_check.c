@@ -203,10 +203,24 @@ static int check_policy(const struct options *options, struct error *error) {
                                     FIELD(filter.session_deny),  FIELD(filter.allow_binds),
                                     FIELD(filter.allow_unknown), FIELD(filter.api_floor_minor)};
     const char *given = any_given(options, fields, sizeof fields / sizeof *fields);
+    if (options->config.explain_as != NULL && options->command != COMMAND_EXPLAIN)
+        return error_set(error, "%s is for the command explain",
+                         options_name(options, FIELD(explain_as)));
     if (options->config.policy_file == NULL || given == NULL)
         return 0;
     return error_set(error, "%s and %s cannot be joined: the file says what the policy is",
                      options_name(options, FIELD(policy_file)), given);
+}
+
+static int check_mode(const struct options *options, struct error *error) {
+    const struct config *config = &options->config;
+    if (config->mode == CONFIG_LEARN && config->learn_file == NULL)
+        return error_set(error, "%s learn needs --learn-file: where to write what is learned",
+                         options_name(options, FIELD(mode)));
+    if (config->mode != CONFIG_LEARN && config->learn_file != NULL)
+        return error_set(error, "%s is of use with --mode learn only",
+                         options_name(options, FIELD(learn_file)));
+    return 0;
 }
 
 int option_check(struct options *options, char *const environment[], struct error *error) {
@@ -215,7 +229,7 @@ int option_check(struct options *options, char *const environment[], struct erro
      * environment of that shell may say is no matter. */
     if (check_policy(options, error) != 0)
         return -1;
-    if (options->command == COMMAND_EXPLAIN)
+    if (options->command == COMMAND_EXPLAIN || options->command == COMMAND_ENDPOINTS)
         return 0;
     if (check_metrics(options, error) != 0)
         return -1;
@@ -227,7 +241,7 @@ int option_check(struct options *options, char *const environment[], struct erro
         return -1;
     if (options->command == COMMAND_HEALTHCHECK)
         return 0;
-    if (check_upstream(options, environment, error) != 0)
+    if (check_upstream(options, environment, error) != 0 || check_mode(options, error) != 0)
         return -1;
     return check_loop(options, error);
 }

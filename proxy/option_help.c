@@ -41,8 +41,10 @@ static void print_options(const struct option_set *set, FILE *stream) {
 
 static void print_command_help(const struct options *options, FILE *stream) {
     const struct option_set *set = options->set;
-    (void)fprintf(stream, "Usage: %s %s [OPTION]...\n\n%s\n", options->program, set->command,
-                  set->intro);
+    for (size_t i = 0; i < option_command_count; i++)
+        if (option_commands[i].set == set)
+            (void)fprintf(stream, "Usage: %s %s %s\n\n%s\n", options->program, set->command,
+                          option_commands[i].arguments, set->intro);
     (void)fputs(
         "Each option may be given as --name VALUE or --name=VALUE, or as the environment variable\n"
         "beside it, with commas where an option is repeatable; the command line wins.\n",

@@ -1,10 +1,9 @@
 /* --listen and --metrics with their parameters, and --upstream. */
-#include <grp.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/accounts.h"
 #include "proxy/option_value.h"
 
 static int read_tls(const char *value, struct config_listener *listener, enum listener_tls *tls,
@@ -48,12 +47,8 @@ static int read_owner(const char *value, struct config_listener *listener, enum 
     (void)tls;
     if (read_id(value, &listener->owner))
         return 0;
-    /* Start-up has one thread, so the plain look-up will do. */
-    const struct passwd *user =
-        *value == '\0' ? NULL : getpwnam(value); // NOLINT(concurrency-mt-unsafe)
-    if (user == NULL)
+    if (!account_user(value, &listener->owner))
         return error_set(error, "there is no user \"%.64s\"", value);
-    listener->owner = user->pw_uid;
     return 0;
 }
 
@@ -62,11 +57,8 @@ static int read_group(const char *value, struct config_listener *listener, enum 
     (void)tls;
     if (read_id(value, &listener->group))
         return 0;
-    const struct group *group =
-        *value == '\0' ? NULL : getgrnam(value); // NOLINT(concurrency-mt-unsafe)
-    if (group == NULL)
+    if (!account_group(value, &listener->group))
         return error_set(error, "there is no group \"%.64s\"", value);
-    listener->group = group->gr_gid;
     return 0;
 }
 

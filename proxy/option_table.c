@@ -6,6 +6,7 @@
 #include "proxy/log.h"
 #include "proxy/option_check.h"
 #include "proxy/option_value.h"
+#include "proxy/sandbox.h"
 
 static const struct option_choice presets[] = {{"blocklist", FILTER_BLOCKLIST},
                                                {"allowlist", FILTER_ALLOWLIST},
@@ -29,6 +30,9 @@ static const struct option_choice buildkits[] = {{"inspect", FILTER_BUILDKIT_INS
 static const struct option_choice kernel_modes[] = {
     {"auto", TLS_KERNEL_AUTO}, {"require", TLS_KERNEL_REQUIRE}, {"off", TLS_KERNEL_OFF}, {NULL, 0}};
 
+static const struct option_choice sandbox_modes[] = {
+    {"auto", SANDBOX_AUTO}, {"require", SANDBOX_REQUIRE}, {"off", SANDBOX_OFF}, {NULL, 0}};
+
 static const struct option_choice log_formats[] = {{"key-value", CONFIG_LOG_KEY_VALUE},
                                                    {"json", CONFIG_LOG_JSON},
                                                    {"key=value", CONFIG_LOG_KEY_VALUE},
@@ -40,6 +44,9 @@ static const struct option_choice log_levels[] = {{"debug", LOG_DEBUG},
                                                   {"warning", LOG_WARNING},
                                                   {"error", LOG_ERROR},
                                                   {NULL, 0}};
+
+static const struct option_choice modes[] = {
+    {"enforce", CONFIG_ENFORCE}, {"audit", CONFIG_AUDIT}, {"learn", CONFIG_LEARN}, {NULL, 0}};
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, KIB = 1 << 10, MIB = 1 << 20 };
 
@@ -155,6 +162,14 @@ const struct option option_table[] = {
      .help = "A policy of your own, for all clients or by client (JSON; filter/policy.md). Read "
              "again at a reload. Takes the place of the other options here but "
              "--message-prefix."},
+    {.flag = "--as",
+     .environment = "DIND_PROXY_AS",
+     .argument = "NAME",
+     .kind = &option_kind_text,
+     .field = FIELD(explain_as),
+     .note = "everybody else",
+     .maximum = 64,
+     .help = "With explain: the client of --policy-file whose request it is."},
     {.flag = "--buildkit",
      .environment = "DIND_PROXY_BUILDKIT",
      .argument = "WHAT",
@@ -198,6 +213,24 @@ const struct option option_table[] = {
      .minimum = 24,
      .maximum = 99,
      .help = "The lowest API version that clients may ask for."},
+    {.flag = "--mode",
+     .environment = "DIND_PROXY_MODE",
+     .argument = "MODE",
+     .kind = &option_kind_choice,
+     .field = FIELD(mode),
+     .fallback = "enforce",
+     .choices = modes,
+     .help = "enforce refuses what the policy refuses. audit lets it pass and tells it in the logs "
+             "(verdict would-deny): nothing is protected then. learn does the same, and writes to "
+             "--learn-file the smallest policy that what passed needs. What is malformed is "
+             "refused in any mode."},
+    {.flag = "--learn-file",
+     .environment = "DIND_PROXY_LEARN_FILE",
+     .argument = "FILE",
+     .kind = &option_kind_file,
+     .field = FIELD(learn_file),
+     .help = "Where --mode learn writes, for --policy-file of a later run. It is written anew, "
+             "also where it is there already."},
     {.flag = "--message-prefix",
      .environment = "DIND_PROXY_MESSAGE_PREFIX",
      .argument = "TEXT",
@@ -304,6 +337,19 @@ const struct option option_table[] = {
      .help = "How long sent bytes may stay unacknowledged before the peer counts as gone "
              "(TCP_USER_TIMEOUT); 0 leaves it to the kernel."},
 
+    {.heading = "Confinement",
+     .flag = "--sandbox",
+     .environment = "DIND_PROXY_SANDBOX",
+     .argument = "MODE",
+     .kind = &option_kind_choice,
+     .field = FIELD(sandbox),
+     .fallback = "auto",
+     .choices = sandbox_modes,
+     .help = "What the running proxy gives up for good once it has started: capabilities, core "
+             "dumps, files and ports (Landlock) and system calls (seccomp) that it does not need. "
+             "auto takes what the kernel has, require does not start without all of it, off "
+             "leaves everything."},
+
     {.heading = "Logging",
      .flag = "--log-format",
      .environment = "DIND_PROXY_LOG_FORMAT",
@@ -321,6 +367,17 @@ const struct option option_table[] = {
      .fallback = "info",
      .choices = log_levels,
      .help = "The least that is logged: debug, info, warning (refusals) or error."},
+
+    {.flag = "--audit-log",
+     .environment = "DIND_PROXY_AUDIT_LOG",
+     .argument = "WHERE",
+     .kind = &option_kind_file,
+     .field = FIELD(audit_log),
+     .note = "none",
+     .help =
+         "Write an audit log, JSON lines (proxy/audit.md): a file, to which is appended and "
+         "which is opened anew at a reload, fd:N for a descriptor that was passed on, stderr or "
+         "stdout."},
 
     {.heading = "Metrics",
      .flag = "--metrics",
@@ -395,9 +452,17 @@ const struct option_command option_commands[] = {
      "doctor "
      "--help.",
      &option_set_doctor},
+    {"import-env", "[OPTION]... [ENV-FILE]", COMMAND_IMPORT_ENV, 0, 1,
+     "Print the policy file that equals the environment switches of other socket proxies "
+     "(CONTAINERS, POST, ...). Has options of its own: import-env --help.",
+     &option_set_import_env},
     {"status", NULL, COMMAND_STATUS, 0, 0,
      "Ask the proxy that runs with these options for its metrics, at --metrics, and print them for "
      "people.",
+     NULL},
+    {"endpoints", NULL, COMMAND_ENDPOINTS, 0, 0,
+     "Print what every preset makes of every call of the engine's API, and the keys of a policy "
+     "file that change it, as a table in Markdown.",
      NULL},
     {"--check-config", NULL, COMMAND_CHECK_CONFIG, 0, 0,
      "Check everything, files and certificates too, print the options in effect, and end.", NULL},

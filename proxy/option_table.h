@@ -57,6 +57,7 @@ struct option_set {
 extern const struct option_set option_set_proxy;
 extern const struct option_set option_set_certs;
 extern const struct option_set option_set_doctor;
+extern const struct option_set option_set_import_env;
 
 struct option_command {
     const char *name; /* "--check-config", "explain" */

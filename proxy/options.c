@@ -272,6 +272,9 @@ void config_free(struct config *config) {
     free(config->upstream_name);
     free(config->message_prefix);
     free(config->policy_file);
+    free(config->audit_log);
+    free(config->learn_file);
+    free(config->explain_as);
     free(config->health_certificate);
     free(config->health_key);
     free(config->health_authority);

@@ -9,11 +9,17 @@ static bool passes(const struct filter_verdict *verdict) {
     return verdict->decision == FILTER_ALLOW || verdict->decision == FILTER_NEED_BODY;
 }
 
-/* A refusal of ours, unless the filter has one: that says better what to change. */
+/* In all other modes than this one what the policy denies goes on, so that it is no refusal. */
+static bool is_enforced(const struct conn *conn) {
+    return conn->worker->shared->config->mode == CONFIG_ENFORCE;
+}
+
+/* A refusal of ours, unless the filter has one that holds: that says better what to change. */
 static void refuse(struct conn *conn, enum filter_decision decision, const char *rule,
                    const char *reason) {
     struct filter_verdict *verdict = &conn->request.verdict;
-    if (!passes(verdict))
+    conn->request.for_others = true;
+    if (!passes(verdict) && is_enforced(conn))
         return;
     verdict->decision = decision;
     verdict->rule = rule;
@@ -52,7 +58,8 @@ void owner_judge_head(struct conn *conn) {
     const struct filter_policy *policy = request->client->policy;
     struct owner_check *check = arena_alloc(&conn->arena, sizeof *check);
     request->verdict = filter_judge_head(policy, &request->http.judged, &conn->arena);
-    if (!passes(&request->verdict))
+    if (request->verdict.decision == FILTER_BAD_REQUEST ||
+        (request->verdict.decision == FILTER_DENY && is_enforced(conn)))
         return;
     if (check == NULL) {
         refuse_memory(conn);
@@ -81,7 +88,9 @@ void owner_judge_head(struct conn *conn) {
         check->plan.target = request->http.judged.target;
         request->verdict = filter_judge_head(policy, &request->http.judged, &conn->arena);
     }
-    if (!check->plan.wants_body || request->verdict.decision != FILTER_ALLOW)
+    bool goes_on = request->verdict.decision == FILTER_ALLOW ||
+                   (request->verdict.decision == FILTER_DENY && !is_enforced(conn));
+    if (!check->plan.wants_body || !goes_on)
         return;
     if (request->http.judged.may_have_body)
         request->verdict.decision = FILTER_NEED_BODY;

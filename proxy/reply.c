@@ -36,7 +36,6 @@ static enum progress reply_message(struct conn *conn, unsigned status, const cha
     struct deadline_queue *deadlines = &conn->worker->deadlines;
     deadline_cancel(deadlines, &conn->deadline);
     exchange_end(conn, false);
-    conn_count_answer(conn);
     bool is_head = conn->request.http.is_head;
     const char *escaped = message == NULL ? NULL : escape(&conn->arena, message);
     char *body =
@@ -54,6 +53,7 @@ static enum progress reply_message(struct conn *conn, unsigned status, const cha
     }
     conn->reply = answer == NULL ? SLICE(out_of_memory) : slice_from_string(answer);
     conn->request.status = status;
+    conn_count_answer(conn);
     conn->after_reply = keep ? CONN_HEAD : CONN_LINGER;
     conn->state = CONN_REPLY;
     /* A client that does not read its answer is not waited for longer than one that does not close.

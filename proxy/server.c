@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proxy/acceptor.h"
+#include "proxy/audit.h"
 #include "proxy/engine.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
@@ -19,6 +20,7 @@
 #include "proxy/metrics_server.h"
 #include "proxy/notify.h"
 #include "proxy/ruleset.h"
+#include "proxy/sandbox.h"
 #include "proxy/worker.h"
 
 /* What the other threads have answered to, for the service manager's watchdog. */
@@ -43,9 +45,11 @@ struct server {
     struct metrics_server metrics_server;
     struct acceptor acceptor;
     struct notify notify;
+    struct sandbox sandbox;
     struct pulse pulse;
     bool accepting;
     bool logging;
+    bool announced; /* in the audit log: the end is to be told too */
 };
 
 /* A connection takes two sockets. Pipes come on top, but where there are none the bytes go through
@@ -123,6 +127,7 @@ static int make_counters(struct server *server, struct error *error) {
     server->metrics.worker_count = count;
     server->metrics.connections = &server->shared.connections;
     server->metrics.started = (int64_t)time(NULL);
+    server->metrics.mode = (enum config_mode)server->config->mode;
     server->metrics.kernel_tls = server->kernel_tls != TLS_KERNEL_OFF;
     metrics_note_rules(&server->metrics, server->rules);
     return 0;
@@ -140,6 +145,9 @@ static int start_threads(struct server *server, struct error *error) {
         return error_set(error, "cannot start the log's thread: %s", strerror(errno));
     server->logging = true;
     (void)log_attach();
+    if (audit_start() < 0)
+        return error_set(error, "cannot start the audit log's thread: %s", strerror(errno));
+    (void)audit_attach();
     server->workers = calloc(config->workers, sizeof server->workers[0]);
     if (server->workers == NULL)
         return error_set(error, "out of memory");
@@ -155,11 +163,32 @@ static int start_threads(struct server *server, struct error *error) {
                        &server->listeners) < 0)
         return error_set(error, "cannot start the acceptor: %s", strerror(errno));
     server->accepting = true;
+    return engine_start(server->shared.engine, error);
+}
+
+/* All that comes from outside is looked at by threads that are confined already: before, nobody is
+ * let in. */
+static int start_confined(struct server *server, struct error *error) {
+    struct sandbox *sandbox = &server->sandbox;
+    bool abstract = server->notify.fd >= 0 && server->notify.address.sun_path[0] == '\0';
+    if (sandbox_plan(sandbox, server->config, abstract, error) < 0 ||
+        sandbox_confine(sandbox, error) < 0 || start_threads(server, error) < 0 ||
+        sandbox_filter(sandbox, error) < 0)
+        return -1;
+    for (unsigned i = 0; i < SANDBOX_PARTS; i++)
+        if (sandbox->parts[i].on)
+            (void)atomic_fetch_or(&server->metrics.sandbox, 1u << i);
+    if (acceptor_admit(&server->acceptor) < 0)
+        return error_set(error, "cannot watch the listeners: %s", strerror(errno));
     return 0;
 }
 
 static int start(struct server *server, struct error *error) {
     const struct config *config = server->config;
+    /* First, while the numbers of descriptors that were passed on are still theirs. */
+    if (audit_open(config->audit_log, (enum config_mode)config->mode, error) < 0)
+        return -1;
+    server->shared.run_id = (uint64_t)time(NULL) << 16 | ((uint64_t)getpid() & 0xffff);
     server->shared.max_connections = affordable_connections(config);
     server->rules = ruleset_new(config, error);
     if (server->rules == NULL)
@@ -176,7 +205,7 @@ static int start(struct server *server, struct error *error) {
     server->shared.engine = engine_open(&config->upstream, error);
     if (server->shared.engine == NULL)
         return -1;
-    return start_threads(server, error);
+    return start_confined(server, error);
 }
 
 static void order_worker(struct worker *worker, const struct handoff *order) {
@@ -307,6 +336,36 @@ static int put_in_force(struct server *server, struct ruleset *set, struct error
     return 0;
 }
 
+/* Whatever becomes of the rest: a log that was moved away is to be let go of. */
+static void reopen_audit_log(void) {
+    struct error error = {""};
+    if (audit_reopen(&error) < 0)
+        log_message(LOG_ERROR, "audit", "the audit log goes on where it was: %s", error.text);
+}
+
+static void tell_reload(bool failed, const char *why) {
+    struct log_record record;
+    if (!audit_enabled())
+        return;
+    audit_begin(&record, failed ? LOG_ERROR : LOG_INFO, "reload");
+    log_string(&record, "result", failed ? "failed" : "ok");
+    if (failed)
+        log_string(&record, "reason", why);
+    audit_end(&record);
+}
+
+static void tell_start(const struct server *server) {
+    struct log_record record;
+    char text[300];
+    if (!audit_enabled())
+        return;
+    audit_begin(&record, LOG_INFO, "start");
+    log_string(&record, "version", DIND_PROXY_VERSION);
+    log_string(&record, "engine", address_format(&server->config->upstream, text, sizeof text));
+    log_number(&record, "workers", server->worker_count);
+    audit_end(&record);
+}
+
 /* Reads everything anew. The manager is told of the beginning and the end (sd_notify(3)), and in
  * its status line of a failure, for which a reload has no other way. */
 static void reload(struct server *server, const struct server_source *source) {
@@ -317,6 +376,7 @@ static void reload(struct server *server, const struct server_source *source) {
     (void)snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
     tell(server, state);
+    reopen_audit_log();
     struct ruleset *set = source->load(source->context, &error);
     bool failed = set == NULL || put_in_force(server, set, &error) < 0;
     counter_add(failed ? &server->metrics.reload_failures : &server->metrics.reloads, 1);
@@ -325,6 +385,7 @@ static void reload(struct server *server, const struct server_source *source) {
     else
         log_message(LOG_INFO, "reload",
                     "policy and certificates were read again and count for what is new");
+    tell_reload(failed, error.text);
     tell(server, failed ? "READY=1\nSTATUS=The last reload failed and changed nothing: see the log"
                         : "READY=1\nSTATUS=");
 }
@@ -345,8 +406,11 @@ static void stop(struct server *server) {
     for (size_t i = 0; i < server->worker_count; i++)
         worker_join(&server->workers[i]);
     free(server->workers);
+    if (server->announced)
+        audit_message(LOG_INFO, "stop", "the proxy has ended");
     metrics_server_stop(&server->metrics_server);
     free_counters(server);
+    audit_stop();
     if (server->logging)
         log_stop();
     listener_close(&server->listeners);
@@ -354,6 +418,7 @@ static void stop(struct server *server) {
     if (server->shared.accept_wake >= 0)
         close(server->shared.accept_wake);
     ruleset_release(server->rules);
+    sandbox_free(&server->sandbox);
 }
 
 static void announce(const struct server *server) {
@@ -371,6 +436,7 @@ static void announce(const struct server *server) {
     if (server->config->metrics_on)
         log_message(LOG_INFO, "metrics", "served at %s",
                     address_format(&server->config->metrics.address, text, sizeof text));
+    sandbox_log(&server->sandbox);
     struct log_record record;
     log_begin(&record, LOG_INFO, "started");
     log_string(&record, "version", DIND_PROXY_VERSION);
@@ -378,6 +444,14 @@ static void announce(const struct server *server) {
     log_string(&record, "engine_tls", server->config->upstream_tls ? "on" : "off");
     log_number(&record, "workers", server->worker_count);
     log_end(&record);
+    /* By its looks; a name may well be of this machine, and dind's is of a private network. So it
+     * is told and not refused: the engine is the operator's choice, unlike who may connect here. */
+    if (!server->config->upstream_tls && server->config->upstream.kind == ADDRESS_TCP &&
+        !address_is_loopback(&server->config->upstream))
+        log_message(LOG_WARNING, "engine",
+                    "requests go to %s in plain TCP: whoever is on the way can read and change "
+                    "what was judged; give --upstream-tls-ca",
+                    text);
 }
 
 int server_run(const struct config *config, const struct server_source *source,
@@ -394,6 +468,12 @@ int server_run(const struct config *config, const struct server_source *source,
         return -1;
     }
     announce(&server);
+    if (config->mode != CONFIG_ENFORCE)
+        log_message(LOG_WARNING, "mode",
+                    "--mode %s: what the policy refuses passes, and is only told in the logs",
+                    audit_mode_name((enum config_mode)config->mode));
+    tell_start(&server);
+    server.announced = true;
     tell(&server, "READY=1");
     int signal = serve(&server, &signals, source);
     tell(&server, "STOPPING=1");

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "proxy/audit.h"
 #include "proxy/log.h"
 
 enum {
@@ -66,6 +67,18 @@ static void bury(struct worker *worker) {
     }
 }
 
+/* Takes over the lease. A client whose CA has changed proves anew that it may be here: it has to
+ * connect again. */
+static void take_rules(struct worker *worker, struct lease *lease) {
+    const struct tls_context *old = worker->lease->set->server_tls;
+    bool same = old == NULL || tls_context_same_authority(old, lease->set->server_tls);
+    for (struct conn *conn = same ? NULL : worker->conns; conn != NULL; conn = conn->next)
+        conn_readmit(conn);
+    upstream_pool_renew(&worker->upstreams, lease_use(lease));
+    lease_end(worker->lease);
+    worker->lease = lease;
+}
+
 static void take_orders(struct worker *worker) {
     struct handoff order;
     while (read(worker->handoff_read, &order, sizeof order) == (ssize_t)sizeof order) {
@@ -75,9 +88,7 @@ static void take_orders(struct worker *worker) {
                 log_message(LOG_ERROR, "accept", "a connection was dropped: out of memory");
             break;
         case HANDOFF_RELOAD:
-            upstream_pool_renew(&worker->upstreams, lease_use(order.lease));
-            lease_end(worker->lease);
-            worker->lease = order.lease;
+            take_rules(worker, order.lease);
             break;
         case HANDOFF_DRAIN:
             worker->draining = true;
@@ -167,6 +178,7 @@ static void *run(void *argument) {
     struct worker *worker = argument;
     struct epoll_event events[EVENT_BATCH];
     (void)log_attach();
+    (void)audit_attach();
     worker->now = deadline_now();
     while (goes_on(worker)) {
         int limit = worker->retries ? UPSTREAM_RETRY_MS : sweep_interval(worker);

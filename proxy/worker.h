@@ -23,6 +23,7 @@ struct shared {
     _Atomic unsigned connections; /* open client connections */
     _Atomic bool accept_paused;   /* the acceptor waits for one to close */
     int accept_wake;              /* eventfd that tells it so */
+    uint64_t run_id;              /* of this run, for the audit log's request ids */
 };
 
 /* Bytes of bodies and messages that a worker holds to judge them, over all its connections. */
@@ -38,6 +39,7 @@ struct worker {
     int handoff_write;
     struct lease *lease;       /* what is in force for new connections and requests */
     uint64_t now;              /* milliseconds, at the start of this turn */
+    uint64_t audited;          /* requests that have an id of the audit log */
     struct counters *counters; /* owned by the server; outlives the thread */
     struct relay_pools pools;
     struct upstream_pool upstreams;

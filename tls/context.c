@@ -67,6 +67,10 @@ time_t tls_context_expiry(const struct tls_context *context) {
     return context->expires;
 }
 
+bool tls_context_same_authority(const struct tls_context *a, const struct tls_context *b) {
+    return memcmp(a->authority, b->authority, sizeof a->authority) == 0;
+}
+
 void tls_context_free(struct tls_context *context) {
     if (context != NULL)
         tls_context_release(context);
@@ -114,14 +118,17 @@ static int check_own_dates(const char *path, const struct tls_file *file, time_t
                          expired ? "expired at" : "is not valid before", text);
 }
 
-static int load_authority(WOLFSSL_CTX *wolf, const char *path, struct tls_error *error) {
+static int load_authority(struct tls_context *context, const char *path, struct tls_error *error) {
     __attribute__((cleanup(tls_file_wipe))) struct tls_file file = {0};
     if (tls_file_read(path, TLS_FILE_AUTHORITY, &file, error) != 0)
         return -1;
     int code = tls_certificate_check_authorities((const char *)file.data);
     if (code == 0)
-        code =
-            wolfSSL_CTX_load_verify_buffer(wolf, file.data, (long)file.len, WOLFSSL_FILETYPE_PEM);
+        code = wolfSSL_CTX_load_verify_buffer(context->wolf, file.data, (long)file.len,
+                                              WOLFSSL_FILETYPE_PEM);
+    if (code == WOLFSSL_SUCCESS &&
+        wc_Sha256Hash(file.data, (word32)file.len, context->authority) != 0)
+        return tls_error_set(error, "wolfSSL cannot digest CA file %s", path);
     return code == WOLFSSL_SUCCESS ? 0 : refuse_file(TLS_FILE_AUTHORITY, path, code, error);
 }
 
@@ -162,7 +169,7 @@ static int load_files(struct tls_context *context, const struct tls_files *files
                                         : "a key was given without its certificate file");
     if (server && files->certificate == NULL)
         return tls_error_set(error, "no certificate file was given for the TLS listener");
-    if (load_authority(wolf, files->authority, error) != 0)
+    if (load_authority(context, files->authority, error) != 0)
         return -1;
     if (files->certificate == NULL)
         return 0;

@@ -2,14 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tls/reason.h"
+#include "tls/secret.h"
 
-enum { MAX_FILE_SIZE = 1 << 20 };
+/* Some room is for what a file may grow by between being looked at and being read. */
+enum { MAX_FILE_SIZE = 1 << 20, MARGIN = 4096 };
 
 static const char *const kind_names[] = {
     [TLS_FILE_CERTIFICATE] = "certificate file",
@@ -22,9 +23,7 @@ const char *tls_file_kind_name(enum tls_file_kind kind) {
 }
 
 void tls_file_wipe(struct tls_file *file) {
-    if (file->data != NULL)
-        explicit_bzero(file->data, file->len);
-    free(file->data);
+    tls_secret_free(file->data, file->room);
     *file = (struct tls_file){0};
 }
 
@@ -48,11 +47,11 @@ static int check_mode(const char *path, enum tls_file_kind kind, const struct st
     return 0;
 }
 
-/* Reads until the end, however the file may have grown since it was looked at. */
+/* Reads until the end. */
 static int read_all(int fd, const char *path, enum tls_file_kind kind, struct tls_file *file,
                     struct tls_error *error) {
-    while (file->len < MAX_FILE_SIZE) {
-        ssize_t got = read(fd, file->data + file->len, MAX_FILE_SIZE - file->len);
+    while (file->len < file->room) {
+        ssize_t got = read(fd, file->data + file->len, file->room - file->len);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -64,7 +63,7 @@ static int read_all(int fd, const char *path, enum tls_file_kind kind, struct tl
         }
         file->len += (size_t)got;
     }
-    return tls_error_set(error, "%s %s is larger than 1 MiB", kind_names[kind], path);
+    return tls_error_set(error, "%s %s grows while it is read", kind_names[kind], path);
 }
 
 static int check_pem(const char *path, enum tls_file_kind kind, const struct tls_file *file,
@@ -106,7 +105,8 @@ int tls_file_read(const char *path, enum tls_file_kind kind, struct tls_file *fi
         return tls_error_set(error, "cannot examine %s %s: %s", name, path, strerror(errno));
     if (check_mode(path, kind, &status, error) != 0)
         return -1;
-    file->data = calloc(1, MAX_FILE_SIZE + 1);
+    file->room = (size_t)status.st_size + MARGIN;
+    file->data = tls_secret_new(file->room);
     if (file->data == NULL)
         return tls_error_set(error, "out of memory for %s %s", name, path);
     if (read_all(fd, path, kind, file, error) != 0 || check_pem(path, kind, file, error) != 0) {

@@ -10,6 +10,7 @@
 struct tls_file {
     unsigned char *data;
     size_t len;
+    size_t room; /* of `data`, which is tls/secret.h's */
 };
 
 enum tls_file_kind {

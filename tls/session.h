@@ -12,11 +12,15 @@
 #include "tls/transport.h"
 #include "tls/wolf.h"
 
+/* Of SHA-256. */
+enum { TLS_DIGEST_SIZE = 32 };
+
 struct tls_context {
     atomic_uint references; /* the owner and every session */
     WOLFSSL_CTX *wolf;
     bool server;
-    time_t expires; /* of its own certificate; 0: none */
+    time_t expires;                           /* of its own certificate; 0: none */
+    unsigned char authority[TLS_DIGEST_SIZE]; /* of the bundle that peers are verified with */
     enum tls_kernel_mode kernel;
     char *server_name;            /* client role: what the peer must be valid for, or NULL */
     struct tls_ticket_keys *keys; /* server role */

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <wolfssl/wolfcrypt/aes.h>
 
+#include "tls/secret.h"
 #include "tls/session.h"
 
 /* What is sealed: wolfSSL's own state, then this trailer of fixed size, so that a ticket's length
@@ -68,11 +68,11 @@ static int new_key(struct sealing_key *key) {
 }
 
 struct tls_ticket_keys *tls_ticket_keys_new(void) {
-    struct tls_ticket_keys *keys = calloc(1, sizeof *keys);
+    struct tls_ticket_keys *keys = tls_secret_new(sizeof *keys);
     if (keys == NULL)
         return NULL;
     if (pthread_mutex_init(&keys->lock, NULL) != 0) {
-        free(keys);
+        tls_secret_free(keys, sizeof *keys);
         return NULL;
     }
     if (new_key(&keys->current) != 0) {
@@ -86,8 +86,7 @@ void tls_ticket_keys_free(struct tls_ticket_keys *keys) {
     if (keys == NULL)
         return;
     (void)pthread_mutex_destroy(&keys->lock);
-    explicit_bzero(keys, sizeof *keys);
-    free(keys);
+    tls_secret_free(keys, sizeof *keys);
 }
 
 /* A key that has lived its time becomes the previous one, and one that has lived twice that is

@@ -56,6 +56,9 @@ bool tls_kernel_available(char *text, size_t size);
 /* When its own certificate ends, seconds since the epoch; 0 if it has none. */
 time_t tls_context_expiry(const struct tls_context *context);
 
+/* Whether both verify their peers with the same bundle, byte for byte. */
+bool tls_context_same_authority(const struct tls_context *a, const struct tls_context *b);
+
 /* Sessions started from it live on. Tickets it gave out are worth nothing from then on. */
 void tls_context_free(struct tls_context *context);
 

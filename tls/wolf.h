@@ -9,6 +9,7 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/hash.h>
 
 #if !defined(WOLFSSL_TLS13) || defined(WOLFSSL_NO_TLS12)
 #error "wolfSSL must be built with TLS 1.2 and TLS 1.3"

@@ -29,6 +29,14 @@ def sanitizer():
     return None
 
 
+def ended(status):
+    """How a process ended, in words."""
+    if status == -signal.SIGSYS:
+        return ("killed by its own sandbox (SIGSYS) for a system call that is not in "
+                "proxy/sandbox_calls.c; the kernel's log has its number (type=1326 … syscall=N)")
+    return f"exit status {status}"
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
@@ -71,7 +79,7 @@ class Proxy:
 
     def _ready(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"{self.command}\nended with {self.process.returncode}:\n"
+            raise AssertionError(f"{self.command}\n{ended(self.process.returncode)}:\n"
                                  f"{self.log()}")
         if not self.says_listening:
             return all(map(accepts, self.listeners))
@@ -99,6 +107,13 @@ class Proxy:
             if line.startswith(field + ":"):
                 return int(line.split()[1])
         raise KeyError(field)
+
+    def thread_states(self, *names):
+        """These fields of /proc/PID/task/*/status, a dictionary for each thread."""
+        def fields(task):
+            lines = (task / "status").read_text().splitlines()
+            return {k: v.strip() for k, _, v in (x.partition(":") for x in lines) if k in names}
+        return [fields(task) for task in Path(f"/proc/{self.pid}/task").iterdir()]
 
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -133,4 +148,4 @@ class Proxy:
         assert not report, log[report.start():][:6000]
         assert not late, f"did not end within 20 s of SIGTERM\n{log[-3000:]}"
         assert self.process.returncode == 0, \
-            f"exit status {self.process.returncode}\n{log[-3000:]}"
+            f"{ended(self.process.returncode)}\n{log[-3000:]}"

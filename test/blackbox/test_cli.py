@@ -104,6 +104,8 @@ def test_version():
     assert "libc" in lines[5]
     assert lines[6].startswith("kernel TLS: TLS 1.2: " if kernel_tls.available()
                                else "kernel TLS is not available: "), result
+    assert re.fullmatch(r"Landlock (version [1-9]\d*|is not available: .+)", lines[7]), result
+    assert re.fullmatch(r"seccomp is (available|not available: .+)", lines[8]), result
 
 
 def test_full_output_device():
@@ -464,7 +466,8 @@ def explain(*args, **options):
     result = run("explain", *args, **options)
     assert result.error == "", result
     verdict = dict(line.split(": ", 1) for line in result.out.splitlines())
-    assert set(verdict) - {"reason"} == {"verdict", "rule", "endpoint", "class"}, result
+    assert set(verdict) - {"reason", "to allow it"} == {"verdict", "rule", "endpoint", "class"}, \
+        result
     return result.status, verdict
 
 

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from client import build_request, json_request
+from proxy_process import Proxy
 from recorder import wait_until
 
 SECRET = "hunter2-do-not-log"
@@ -113,3 +114,15 @@ def test_log_level_error_is_silent_about_requests(make_rig):
     lines = wait_until(lambda: [line for line in rig.proxy.log_lines() if "event=request" in line],
                        5, "the denial's line")
     assert len(lines) == 1 and "verdict=deny" in lines[0]
+
+
+@pytest.mark.parametrize("engine,told", [("tcp://192.0.2.1:2375", True),
+                                         ("tcp://127.0.0.1:1", False),
+                                         ("unix:///no/such/engine.sock", False)])
+def test_an_engine_in_plain_tcp_is_told(tmp_path, engine, told):
+    proxy = Proxy([f"unix://{tmp_path}/proxy.sock"], engine, log=tmp_path / "proxy.log")
+    proxy.wait_log("event=started")
+    proxy.stop()
+    warnings = [line for line in proxy.log_lines() if "plain TCP" in line]
+    assert len(warnings) == told, proxy.log()
+    assert all("level=warning event=engine" in line and engine in line for line in warnings)

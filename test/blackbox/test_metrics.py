@@ -27,7 +27,8 @@ EVENTS = build_request("GET", "/v1.41/events")
 ATTACH = build_request("POST", "/v1.41/containers/x/attach?stream=1&stdin=1&stdout=1",
                        ["Upgrade: tcp", "Connection: Upgrade"], b"")
 # What has no bound in number must not be a label's value.
-LABELS = {"class", "verdict", "rule", "kind", "path", "hop", "result", "version", "le"}
+LABELS = {"class", "verdict", "rule", "kind", "part", "path", "hop", "result", "version", "le",
+          "log", "mode"}
 
 
 @pytest.fixture
@@ -97,6 +98,8 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
              "dind_proxy_certificate_expiry_seconds": "gauge", "dind_proxy_engine_up": "gauge",
              "dind_proxy_engine_connections": "counter", "dind_proxy_build_info": "gauge",
              "dind_proxy_client_connections": "gauge", "dind_proxy_reloads": "counter",
+             "dind_proxy_mode": "gauge", "dind_proxy_sandbox": "gauge",
+             "dind_proxy_log_lines_dropped": "counter",
              "dind_proxy_start_time_seconds": "gauge"}
     assert {name: family.type for name, family in families.items()} == types
     for family in families.values():

@@ -309,7 +309,8 @@ def test_a_bad_file_keeps_the_old_and_says_why(make_reloadable, certificates, ot
 
 def test_renewed_certificates_are_shown_to_new_connections(make_reloadable, certificates, others,
                                                            mounted):
-    """And a changed CA of the clients locks out the old ones, but ends nothing that is open."""
+    """And a changed CA of the clients locks out the old ones, kept connections too, but ends no
+    stream."""
     feed = threading.Semaphore(0)
 
     def handler(connection):
@@ -318,8 +319,10 @@ def test_renewed_certificates_are_shown_to_new_connections(make_reloadable, cert
             connection.reply()
             return
         connection.send(STREAM)
-        while feed.acquire(timeout=10):
+        for _ in range(2):
+            feed.acquire(timeout=10)
             connection.send(b"3\r\none\r\n")
+        connection.send(b"0\r\n\r\n")
     rig = make_reloadable(handler=handler)
     kept, streaming = rig.client(), rig.client()
     assert kept.request("GET", "/v1.41/info").status == 200
@@ -339,9 +342,16 @@ def test_renewed_certificates_are_shown_to_new_connections(make_reloadable, cert
     assert_locked_out(rig, trusting)
     rig.proxy.wait_log(r"event=handshake .*level=warning|level=warning .*event=handshake")
 
+    assert kept.closed()
     feed.release()
     assert streaming.read_chunk()[1] == b"one"
-    assert kept.request("GET", "/v1.41/info").status == 200
+    mark = rig.recorder.mark()
+    streaming.send(build_request("GET", "/v1.41/containers/never/json"))
+    feed.release()
+    assert streaming.read_chunk()[1] == b"one"
+    assert streaming.read_chunk()[1] == b""
+    assert streaming.closed()
+    assert rig.reached(mark) == []
 
 
 def test_a_ticket_of_before_does_not_open_the_door(make_reloadable, certificates, others, mounted):

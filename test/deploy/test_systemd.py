@@ -159,3 +159,10 @@ def test_it_stops_in_good_order(seen):
     assert seen["stopped"]["ActiveState"] == "inactive", seen["words"]
     assert seen["stopped"]["Result"] == "success", seen["words"]
     assert seen["stopped"]["ExecMainStatus"] == "0", seen["words"]
+
+
+def test_the_unit_lets_it_confine_itself(seen):
+    """Whatever this kernel has of it; the unit's own filter forbids none."""
+    line = next(x for x in seen["words"].splitlines() if "event=sandbox" in x)
+    assert "no_new_privileges=on no_core_dumps=on no_capabilities=on" in line, line
+    assert "seccomp=on" in line and "not permitted" not in line, line

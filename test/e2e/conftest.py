@@ -10,7 +10,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent),
                 str(Path(__file__).resolve().parents[1] / "blackbox")]
 
 from docker_engine import Proxied  # noqa: E402
-from engine_fixtures import certificates, engine  # noqa: E402, F401
+from engine_fixtures import certificates, engine, registry  # noqa: E402, F401
 from proxy_process import binary  # noqa: E402
 
 

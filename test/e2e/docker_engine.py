@@ -80,6 +80,9 @@ class Proxied:
                  "--upstream-tls-key", client / "key.pem", *kernel_tls.options(), *options], directory / "proxy.log")
             self.environment = {"DOCKER_HOST": self.url, "DOCKER_TLS_VERIFY": "1",
                                 "DOCKER_CERT_PATH": str(certificates / "agent")}
+        # All that is shown through it is shown of a confined proxy.
+        states = self.proxy.thread_states("Seccomp", "CapEff")
+        assert {(t["Seccomp"], int(t["CapEff"], 16)) for t in states} == {("2", 0)}, states
         config = directory / "docker-config"
         config.mkdir()
         self.environment |= clean_environment() | {"DOCKER_CONFIG": str(config),

@@ -280,35 +280,6 @@ def test_silence_longer_than_every_timer(impatient):
             process.stdout.close()
 
 
-@pytest.fixture(scope="module")
-def registry(engine, tmp_path_factory):
-    """Debian's registry on the loopback of the engine's own network namespace."""
-    program = shutil.which("docker-registry")
-    if not program:
-        pytest.skip("docker-registry is not installed")
-    directory = tmp_path_factory.mktemp("registry")
-    (directory / "config.yml").write_text(
-        "version: 0.1\nlog: {level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {directory}/data}}}}\n"
-        "http: {addr: '127.0.0.1:5000'}\n")
-    log = open(directory / "log", "wb")
-    process = subprocess.Popen(["nsenter", "-t", str(engine.pid), "-n", program, "serve",
-                                str(directory / "config.yml")], stdout=log, stderr=log)
-
-    def answers():
-        assert process.poll() is None, (directory / "log").read_text()
-        return subprocess.run(["nsenter", "-t", str(engine.pid), "-n", "/usr/bin/python3", "-c",
-                               "import urllib.request as u; u.urlopen('http://127.0.0.1:5000/v2/')"],
-                              capture_output=True).returncode == 0
-    try:
-        wait_until(answers, 20, "the registry")
-        yield "127.0.0.1:5000"
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
-
-
 def test_push_and_pull(proxied, registry):
     tag = f"{registry}/e2e/{proxied.kind}:1"
     proxied.docker("tag", IMAGE, tag)

@@ -47,8 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     static const enum body_rule_set sets[] = {
-        BODY_CONTAINER_CREATE, BODY_VOLUME_CREATE, BODY_NETWORK_CREATE,
-        BODY_NETWORK_CONNECT,  BODY_JSON_ANY,
+        BODY_CONTAINER_CREATE, BODY_VOLUME_CREATE, BODY_NETWORK_CREATE, BODY_NETWORK_CONNECT,
+        BODY_JSON_ANY,         BODY_EXEC_CREATE,   BODY_EXEC_START,     BODY_CONTAINER_UPDATE,
     };
     enum body_rule_set rules = sets[data[0] / 2 % (sizeof sets / sizeof sets[0])];
     struct slice body = slice_of((const char *)data + 1, size - 1);

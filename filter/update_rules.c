@@ -1,0 +1,56 @@
+#include "filter/update_rules.h"
+
+#include "filter/create_judges.h"
+#include "filter/limit_rules.h"
+#include "filter/policy.h"
+
+static const struct field update_fields[] = {
+    FIELD_OPENED("CgroupParent", FIELD_STRING, create_judge_cgroup_parent, "update.cgroup-parent",
+                 NULL, "create.cgroup-parents", create.cgroup_parents),
+    FIELD_OPENED("Devices", FIELD_LIST, create_judge_devices, "update.devices",
+                 "devices of the host are not allowed; drop Devices", "create.devices",
+                 create.devices),
+    FIELD_SWITCHED("DeviceRequests", FIELD_LIST, field_judge_empty, "update.device-requests",
+                   "device requests are not allowed; drop DeviceRequests", "create.device-requests",
+                   create.device_requests),
+    FIELD_JUDGED("DeviceCgroupRules", FIELD_STRINGS, field_judge_empty,
+                 "update.device-cgroup-rules",
+                 "device rules are not allowed; drop DeviceCgroupRules"),
+    FIELD_JUDGED("OomKillDisable", FIELD_BOOL, field_judge_not_true, "update.oom-kill-disable",
+                 "containers that the OOM killer spares are not allowed; drop OomKillDisable"),
+    FIELD("BlkioDeviceReadBps", FIELD_ANY),
+    FIELD("BlkioDeviceReadIOps", FIELD_ANY),
+    FIELD("BlkioDeviceWriteBps", FIELD_ANY),
+    FIELD("BlkioDeviceWriteIOps", FIELD_ANY),
+    FIELD("BlkioWeight", FIELD_ANY),
+    FIELD("BlkioWeightDevice", FIELD_ANY),
+    FIELD("CpuCount", FIELD_ANY),
+    FIELD("CpuPercent", FIELD_ANY),
+    FIELD("CpuPeriod", FIELD_ANY),
+    FIELD("CpuQuota", FIELD_ANY),
+    FIELD("CpuRealtimePeriod", FIELD_ANY),
+    FIELD("CpuRealtimeRuntime", FIELD_ANY),
+    FIELD("CpuShares", FIELD_ANY),
+    FIELD("CpusetCpus", FIELD_ANY),
+    FIELD("CpusetMems", FIELD_ANY),
+    FIELD("IOMaximumBandwidth", FIELD_ANY),
+    FIELD("IOMaximumIOps", FIELD_ANY),
+    FIELD("KernelMemory", FIELD_ANY),
+    FIELD("KernelMemoryTCP", FIELD_ANY),
+    FIELD("Memory", FIELD_ANY),
+    FIELD("MemoryReservation", FIELD_ANY),
+    FIELD("MemorySwap", FIELD_ANY),
+    FIELD("MemorySwappiness", FIELD_ANY),
+    FIELD("NanoCpus", FIELD_ANY),
+    FIELD("PidsLimit", FIELD_ANY),
+    FIELD("RestartPolicy", FIELD_OBJECT),
+    FIELD("Ulimits", FIELD_ANY),
+};
+const struct field_table container_update_table = {
+    .name = "the update",
+    .fields = update_fields,
+    .count = FIELD_COUNT(update_fields),
+    .unknown_rule = "update.unknown-field",
+    .strict = true,
+    .whole = limits_judge_update,
+};

@@ -1,0 +1,147 @@
+"""--mode audit: what the policy refuses passes, and is told; what is malformed does not pass."""
+
+import json
+
+import pytest
+
+from client import build_request, json_request
+from h2wire import DATA, END_STREAM, frame, message, solve
+from recorder import wait_until
+from test_audit import of_event, wait_lines
+from test_grpc import GREETING, HOST, UPGRADE, Engine, answer_to, assert_answered, assert_refused
+from test_metrics import ATTACH, Scrape, scrape_until
+
+pytestmark = pytest.mark.threads
+
+PRIVILEGED = json_request("/v1.41/containers/create?name=x",
+                          {"Image": "b", "HostConfig": {"Privileged": True}})
+EXEC_START = build_request("POST", "/v1.41/exec/abc/start",
+                           ["Upgrade: tcp", "Connection: Upgrade",
+                            "Content-Type: application/json"], b'{"Detach":false,"Tty":true}')
+
+
+@pytest.fixture
+def audit_log(tmp_path):
+    return tmp_path / "audit.jsonl"
+
+
+def hijack(connection):
+    head, _ = connection.read_request()
+    if "/start" in head.target or "/attach" in head.target:
+        connection.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        while data := connection.read_some():
+            connection.send(data)
+        connection.close_write()
+    else:
+        connection.reply(201, b"{}")
+
+
+def test_what_would_be_refused_passes_unchanged(make_rig, hops, audit_log, tmp_path):
+    metrics = f"unix://{tmp_path}/metrics.sock"
+    rig = make_rig(hops, "--mode", "audit", "--audit-log", audit_log, "--metrics", metrics,
+                   "--workers", "1")
+    rig.proxy.wait_log("level=warning event=mode .*--mode audit")
+    # Refused by its body, by its head with a body that the engine gets all the same, in pieces
+    # too, and by its head alone.
+    chunked = (b"POST /v1.41/containers/x/exec HTTP/1.1\r\nHost: d\r\n"
+               b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b"5\r\n{\"A\":\r\n2\r\n1}\r\n0\r\n\r\n")
+    requests = [PRIVILEGED, json_request("/v1.41/containers/x/exec", {"Cmd": ["a"] * 9000}),
+                chunked, build_request("POST", "/v1.41/swarm/leave", body=b"")]
+    with rig.client() as client:
+        for request in requests:
+            client.send(request)
+            assert client.read_response().status == 200
+        client.send(requests[0] + requests[1] + requests[0])
+        assert [client.read_response().status for _ in range(3)] == [200] * 3
+    assert rig.reached() == requests + [requests[0], requests[1], requests[0]]
+    records = wait_lines(audit_log, "request", 7)
+    assert {r["verdict"] for r in records} == {"would-deny"}
+    assert records[0]["rule"] == "create.privileged" and records[0]["status"] == 200
+    assert records[0]["mode"] == "audit" and "privileged" in records[0]["reason"]
+    rig.proxy.wait_log("level=warning event=request .*verdict=would-deny rule=create.privileged "
+                       "status=200")
+    scrape = scrape_until(metrics, lambda s: s.requests(verdict="would-deny") == 7, "seven")
+    assert scrape['mode{mode="audit"}'] == 1
+
+
+def test_what_is_malformed_stays_refused(make_rig, audit_log):
+    rig = make_rig(("unix", "unix"), "--mode", "audit", "--audit-log", audit_log, "--workers", "1")
+    requests = [
+        build_request("GET", "/v1.41//info"),
+        build_request("GET", "/v1.41/%2e%2e/info"),
+        json_request("/v1.41/containers/create", b'{"Image":"a","image":"b"}'),
+        # Refused by the policy, and malformed besides.
+        build_request("POST", "/v1.41/containers/x/exec",
+                      ["Content-Type: application/x-www-form-urlencoded"], b"a=b"),
+        build_request("POST", "/v1.41/containers/x/exec",
+                      ["Content-Type: application/json", "Content-Type: text/plain"], b"{}"),
+    ]
+    for request in requests:
+        with rig.client() as client:
+            client.send(request)
+            assert client.read_response().status == 400, request
+    rig.assert_nothing_reached()
+    assert {r["verdict"] for r in wait_lines(audit_log, "request", 5) if "barrier" not in r["path"]} \
+        == {"bad-request"}
+
+
+def test_a_refused_tunnel_opens_on_the_engine_s_answer(make_rig, hops, audit_log):
+    """exec is refused by the policy; its start becomes a tunnel."""
+    rig = make_rig(hops, "--mode", "audit", "--audit-log", audit_log, handler=hijack)
+    with rig.client() as client:
+        client.send(EXEC_START)
+        assert client.read_head().status == 101
+        client.send(b"hello")
+        assert client.read_exactly(5) == b"hello"
+        client.close_write()
+        assert client.read_all() == b""
+    request, = wait_lines(audit_log, "request", 1)
+    assert (request["verdict"], request["status"]) == ("would-deny", 101)
+    end, = wait_lines(audit_log, "session-end", 1)
+    assert end["kind"] == "tunnel" and end["bytes_up"] >= 5
+
+
+def test_a_route_that_never_hijacks_opens_no_tunnel(make_rig):
+    """Whatever the engine says, and although the request was let pass."""
+    def handler(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+    rig = make_rig(("unix", "unix"), "--mode", "audit", handler=handler)
+    with rig.client() as client:
+        client.send(build_request("POST", "/v1.41/swarm/leave",
+                                  ["Upgrade: tcp", "Connection: Upgrade"], b""))
+        assert client.read_response().status == 502
+
+
+def test_calls_inside_grpc(make_rig, hops, audit_log):
+    rig = make_rig(hops, "--mode", "audit", "--audit-log", audit_log, "--workers", "1")
+    rig.handler = engine = Engine()
+    with rig.client() as client:
+        client.send(UPGRADE)
+        assert client.read_head().status == 101
+        client.send(GREETING + solve(1, HOST))
+        assert_answered(client, 1)
+        assert engine.of(1)[1:] == [(DATA, message(HOST))]
+        # Not understood: a compressed message.
+        client.send(solve(3, b"")[:-5] + b"\x01\x00\x00\x00\x00")
+        assert_refused(client, 3, "grpc.message")
+    passed, refused = wait_lines(audit_log, "grpc", 2)
+    assert (passed["verdict"], passed["rule"]) == ("would-deny", "buildkit.entitlement")
+    assert refused["verdict"] == "bad-request"
+    assert passed["request"] == of_event(wait_lines(audit_log, "request", 1), "request")[0]["id"]
+    rig.proxy.wait_log("level=warning event=grpc .*verdict=would-deny rule=buildkit.entitlement")
+    end, = wait_lines(audit_log, "session-end", 1)
+    assert end["kind"] == "grpc" and end["id"] == passed["request"]
+
+
+def test_refused_routes_of_buildkit(make_rig):
+    """As the policy refuses the route, but the calls in it are looked at as ever."""
+    rig = make_rig(("unix", "unix"), "--mode", "audit", "--buildkit", "deny")
+    rig.handler = Engine()
+    with rig.client() as client:
+        client.send(UPGRADE)
+        assert client.read_head().status == 101
+        client.send(GREETING + solve(1, HOST))
+        assert_answered(client, 1)
+    rig.proxy.wait_log("event=grpc .*verdict=would-deny rule=buildkit.entitlement")
