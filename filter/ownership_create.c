@@ -215,9 +215,11 @@ static struct ownership_finding read_field(const struct reader *reader, struct s
         return finding;
     if (!field->list || json_is_string(value))
         return read_string(reader, field, value);
+    if (!json_is_list(value))
+        return bad();
     struct json_walk walk = json_walk_start(value);
     while (finding.decision == FILTER_ALLOW && json_walk_next(&walk, &key, &each))
-        finding = walk.list ? read_string(reader, field, each) : bad();
+        finding = read_string(reader, field, each);
     return walk.bad ? bad() : finding;
 }
 
