@@ -81,8 +81,7 @@ static size_t value_len(struct slice text) {
 struct slice json_value(struct slice text) {
     text = skip_space(text);
     size_t len = value_len(text);
-    return skip_space(slice_from(text, len)).len == 0 ? slice_first(text, len)
-                                                      : slice_of(NULL, 0);
+    return skip_space(slice_from(text, len)).len == 0 ? slice_first(text, len) : slice_of(NULL, 0);
 }
 
 struct json_walk json_walk_start(struct slice value) {

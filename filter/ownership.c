@@ -88,8 +88,7 @@ bool ownership_is_built_in(struct slice network) {
 }
 
 struct slice ownership_label_filter(const struct ownership_plan *plan, struct arena *arena) {
-    char *text =
-        arena_printf(arena, "\"" OWNERSHIP_LABEL "=%.*s\"", SLICE_ARGS(plan->owner));
+    char *text = arena_printf(arena, "\"" OWNERSHIP_LABEL "=%.*s\"", SLICE_ARGS(plan->owner));
     return text == NULL ? slice_of(NULL, 0) : slice_from_string(text);
 }
 
@@ -130,8 +129,7 @@ struct slice ownership_edit(struct slice text, struct text_edit *edits, size_t c
 
 static enum ownership_scope scope_of(const struct endpoint *endpoint) {
     size_t place = (size_t)(endpoint - endpoints);
-    if (place >= ownership_row_count ||
-        strcmp(ownership_rows[place].route, endpoint->route) != 0)
+    if (place >= ownership_row_count || strcmp(ownership_rows[place].route, endpoint->route) != 0)
         return OWNERSHIP_REFUSED;
     return ownership_rows[place].scope;
 }
@@ -220,8 +218,8 @@ static struct ownership_finding choose(const struct filter_policy *policy, struc
         /* "/networks/" is the list; no object has an empty name. */
         if (path_kind(scope, &kind) && each.len == 0 && *chosen != NULL)
             continue;
-        if (*chosen != NULL && (scope_of(*chosen) != scope ||
-                                (path_kind(scope, &kind) && !slice_equal(*name, each))))
+        if (*chosen != NULL &&
+            (scope_of(*chosen) != scope || (path_kind(scope, &kind) && !slice_equal(*name, each))))
             return ownership_bad("ownership.ambiguous",
                                  "the path can be read as that of several objects; name it by id");
         *chosen = endpoint;
@@ -274,8 +272,8 @@ bool ownership_apply(struct ownership_plan *plan, struct arena *arena) {
         } else if (ref->place == OWNERSHIP_IN_BODY) {
             char *whole = arena_printf(arena, "%.*s%.*s%.*s", SLICE_ARGS(ref->before),
                                        SLICE_ARGS(ref->id), SLICE_ARGS(ref->after));
-            struct slice text = whole == NULL ? slice_of(NULL, 0)
-                                              : json_encode(slice_from_string(whole), arena);
+            struct slice text =
+                whole == NULL ? slice_of(NULL, 0) : json_encode(slice_from_string(whole), arena);
             if (text.data == NULL)
                 return false;
             body[in_body++] = (struct text_edit){ref->at, ref->len, text};

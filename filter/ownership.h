@@ -6,11 +6,10 @@
  *
  *   ownership_head       the target as it is to be (lists get a filter), the objects it names
  *   (judge the head with that target; get the body if the plan or the judge wants it)
- *   ownership_body       the body as it is to be (what is made gets its label), the objects it names
- *   (judge the changed body)
- *   ownership_answer     for each object of the plan: is it the client's own? It may add others.
- *   ownership_apply      puts the ids that the engine gave in place of the names
- *   (judge the final request) */
+ *   ownership_body       the body as it is to be (what is made gets its label), the objects it
+ * names (judge the changed body) ownership_answer     for each object of the plan: is it the
+ * client's own? It may add others. ownership_apply      puts the ids that the engine gave in place
+ * of the names (judge the final request) */
 #ifndef DIND_PROXY_FILTER_OWNERSHIP_H
 #define DIND_PROXY_FILTER_OWNERSHIP_H
 
@@ -69,7 +68,7 @@ struct ownership_ref {
     enum ownership_place place;
     size_t at, len;
     struct slice before, after;
-    bool joins;       /* a container that is about to join its networks: they have to be own too */
+    bool joins;        /* a container that is about to join its networks: they have to be own too */
     struct slice exec; /* the exec whose container this is; what is missing is the exec then */
     struct slice make; /* volume: the body to create it with if there is none; else empty */
     struct slice id;   /* the engine's answer; empty until then */
@@ -82,8 +81,8 @@ struct ownership_plan {
     enum ownership_scope scope;
     bool wants_body; /* ownership_body is to be called with it */
     bool body_given;
-    struct slice target; /* as it is to be */
-    struct slice body;   /* the same, where body_given */
+    struct slice target;        /* as it is to be */
+    struct slice body;          /* the same, where body_given */
     struct ownership_ref *refs; /* OWNERSHIP_MAX_REFS of them */
     size_t ref_count;
 };

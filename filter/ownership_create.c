@@ -21,14 +21,13 @@ static struct ownership_finding add(const struct reader *reader, enum ownership_
     if (name.len == 0)
         return bad();
     return ownership_add(
-        reader->plan,
-        (struct ownership_ref){.kind = kind,
-                               .name = name,
-                               .place = OWNERSHIP_IN_BODY,
-                               .at = (size_t)(string.data - reader->plan->body.data),
-                               .len = string.len,
-                               .before = before,
-                               .after = after});
+        reader->plan, (struct ownership_ref){.kind = kind,
+                                             .name = name,
+                                             .place = OWNERSHIP_IN_BODY,
+                                             .at = (size_t)(string.data - reader->plan->body.data),
+                                             .len = string.len,
+                                             .before = before,
+                                             .after = after});
 }
 
 /* A network keeps its name in the body: clients look for it in what they have made, and compose
@@ -36,8 +35,8 @@ static struct ownership_finding add(const struct reader *reader, enum ownership_
 static struct ownership_finding add_network(const struct reader *reader, struct slice name) {
     return ownership_is_built_in(name)
                ? ownership_allow()
-               : ownership_add(reader->plan, (struct ownership_ref){.kind = OWNERSHIP_A_NETWORK,
-                                                                    .name = name});
+               : ownership_add(reader->plan,
+                               (struct ownership_ref){.kind = OWNERSHIP_A_NETWORK, .name = name});
 }
 
 static size_t until(struct slice text, char mark) {
@@ -237,8 +236,7 @@ static struct ownership_finding read_mounts(const struct reader *reader, struct 
 }
 
 /* HostConfig, or the top level, where old engines read its fields too. */
-static struct ownership_finding read_host_config(const struct reader *reader,
-                                                 struct slice object) {
+static struct ownership_finding read_host_config(const struct reader *reader, struct slice object) {
     struct ownership_finding finding = ownership_allow();
     for (size_t i = 0; i < sizeof string_fields / sizeof string_fields[0]; i++) {
         finding = read_field(reader, object, &string_fields[i]);
@@ -262,9 +260,8 @@ static struct ownership_finding read_endpoint(const struct reader *reader, struc
     if (!member_or(reader, endpoint, SLICE("NetworkID"), SLICE("\"\""), &id) ||
         !json_decode(id, reader->arena, &text))
         return bad();
-    return text.len == 0
-               ? finding
-               : add(reader, OWNERSHIP_A_NETWORK, id, SLICE(""), text, SLICE(""));
+    return text.len == 0 ? finding
+                         : add(reader, OWNERSHIP_A_NETWORK, id, SLICE(""), text, SLICE(""));
 }
 
 static struct ownership_finding read_endpoints(const struct reader *reader, struct slice object) {

@@ -65,10 +65,9 @@ bool ownership_question(const struct ownership_ref *ref, struct arena *arena, st
         return false;
     struct slice escaped = escape_path(name, arena);
     const char *text = escaped.data == NULL ? NULL
-                       : body->len > 0
-                           ? "/volumes/create"
-                           : arena_printf(arena, "%s%.*s%s", paths[ref->kind].before,
-                                          SLICE_ARGS(escaped), paths[ref->kind].after);
+                       : body->len > 0      ? "/volumes/create"
+                                       : arena_printf(arena, "%s%.*s%s", paths[ref->kind].before,
+                                                      SLICE_ARGS(escaped), paths[ref->kind].after);
     if (text == NULL)
         return false;
     *path = slice_from_string(text);
@@ -86,8 +85,8 @@ const char *ownership_missing(const struct ownership_ref *ref, struct arena *are
     };
     enum ownership_kind kind = ref->exec.len > 0 ? OWNERSHIP_AN_EXEC : ref->kind;
     struct slice name = slice_first(ref->exec.len > 0 ? ref->exec : ref->name, MAX_NAME);
-    char *text = arena_printf(arena, "%s%.*s%s", words[kind].before, SLICE_ARGS(name),
-                              words[kind].after);
+    char *text =
+        arena_printf(arena, "%s%.*s%s", words[kind].before, SLICE_ARGS(name), words[kind].after);
     /* No object's name has others. */
     for (char *c = text; c != NULL && *c != '\0'; c++)
         if (*c < ' ' || *c == 0x7f)

@@ -6,8 +6,8 @@
 #include "filter/percent.h"
 #include "filter/query.h"
 
-static const char bad_filters[] =
-    "\"filters\" must be one JSON object, of lists of strings, or of objects whose members are true";
+static const char bad_filters[] = "\"filters\" must be one JSON object, of lists of strings, or of "
+                                  "objects whose members are true";
 
 /* Where the value of the only pair with this key stands in the raw target. */
 static bool find_value(const struct ownership_plan *plan, const struct target *target,
@@ -180,8 +180,8 @@ static struct ownership_finding rewrite_filters(struct ownership_plan *plan,
         if (query_count(query, key) > 0)
             return ownership_bad("ownership.filters", bad_filters);
         bool has_query = memchr(plan->target.data, '?', plan->target.len) != NULL;
-        char *text = arena_printf(arena, "%sfilters=%.*s", has_query ? "&" : "?",
-                                  SLICE_ARGS(edit.text));
+        char *text =
+            arena_printf(arena, "%sfilters=%.*s", has_query ? "&" : "?", SLICE_ARGS(edit.text));
         if (text == NULL)
             return ownership_no_memory();
         edit = (struct text_edit){plan->target.len, 0, slice_from_string(text)};
@@ -193,9 +193,8 @@ static struct ownership_finding rewrite_filters(struct ownership_plan *plan,
 /* --- by scope --- */
 
 /* "before" and "since" are names of containers in the lists of old engines. */
-static struct ownership_finding add_old_named(struct ownership_plan *plan,
-                                              const struct target *target,
-                                              const struct query *query) {
+static struct ownership_finding
+add_old_named(struct ownership_plan *plan, const struct target *target, const struct query *query) {
     struct ownership_finding finding = ownership_allow();
     if (!slice_equal(target->path, SLICE("/containers/json")))
         return finding;

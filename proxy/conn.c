@@ -187,8 +187,8 @@ static enum progress judge_body(struct conn *conn, struct slice body, size_t wir
     if (request->owner != NULL)
         owner_judge_body(conn, body);
     else
-        request->verdict = filter_judge_body(request->client->policy, &request->http.judged, body,
-                                             &conn->arena);
+        request->verdict =
+            filter_judge_body(request->client->policy, &request->http.judged, body, &conn->arena);
     return act_on(conn, wire);
 }
 

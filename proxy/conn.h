@@ -54,7 +54,8 @@ struct conn_request {
     struct slice head;                  /* as judged and as sent; in the arena */
     struct http_request http;
     struct filter_verdict verdict;
-    struct owner_check *owner; /* in the arena; NULL: nobody's objects are told apart, or all is told */
+    struct owner_check
+        *owner; /* in the arena; NULL: nobody's objects are told apart, or all is told */
     struct http_response response;
     struct framing judged_body;
     size_t judged_len;  /* bytes of the judged body on the wire that have come */

@@ -30,8 +30,8 @@ struct slice http_rewrite(struct slice head, struct slice target, const struct s
     char length[48] = "";
     if (body != NULL)
         (void)snprintf(length, sizeof length, "Content-Length: %zu\r\n", body->len);
-    char *out = arena_alloc(arena, head.len + target.len + sizeof length +
-                                       (body != NULL ? body->len : 0));
+    char *out =
+        arena_alloc(arena, head.len + target.len + sizeof length + (body != NULL ? body->len : 0));
     size_t used = 0;
     if (out == NULL)
         return slice_of(NULL, 0);
@@ -42,8 +42,8 @@ struct slice http_rewrite(struct slice head, struct slice target, const struct s
     const char *second = memchr(line.data + method, ' ', line.len - method);
     put(out, &used, slice_first(line, method));
     put(out, &used, target);
-    put(out, &used, second == NULL ? slice_of(NULL, 0)
-                                   : slice_from(line, (size_t)(second - line.data)));
+    put(out, &used,
+        second == NULL ? slice_of(NULL, 0) : slice_from(line, (size_t)(second - line.data)));
     struct slice rest = slice_from(head, line.len);
     while (rest.len > 2) {
         line = slice_first(rest, line_len(rest));

@@ -12,8 +12,8 @@ struct conn;
 const struct filter_client *identity_client(const struct conn *conn,
                                             const struct filter_rules *rules);
 
-/* Whom what `client` makes on this connection belongs to (filter/ownership.h); empty if it cannot be
- * told, or memory is out. In the arena. */
+/* Whom what `client` makes on this connection belongs to (filter/ownership.h); empty if it cannot
+ * be told, or memory is out. In the arena. */
 struct slice identity_owner(const struct conn *conn, const struct filter_client *client,
                             struct arena *arena);
 

@@ -39,9 +39,9 @@ static bool rewrite(struct conn *conn) {
     struct conn_request *request = &conn->request;
     const struct ownership_plan *plan = &request->owner->plan;
     size_t head_len = 0;
-    struct slice text = http_rewrite(request->head, plan->target,
-                                     plan->body_given ? &plan->body : NULL, &conn->arena,
-                                     &head_len);
+    struct slice text =
+        http_rewrite(request->head, plan->target, plan->body_given ? &plan->body : NULL,
+                     &conn->arena, &head_len);
     if (text.data == NULL ||
         http_request_parse(slice_first(text, head_len), &request->http, &conn->arena) != NULL)
         return false;
@@ -152,8 +152,7 @@ static enum progress settle(struct conn *conn) {
 enum progress owner_missing(struct conn *conn, bool foreign) {
     struct conn_request *request = &conn->request;
     struct owner_check *check = request->owner;
-    const char *message =
-        ownership_missing(&check->plan.refs[check->next], &conn->arena);
+    const char *message = ownership_missing(&check->plan.refs[check->next], &conn->arena);
     buffer_consume(&conn->in, &conn->worker->pools.buffers, check->body);
     if (message == NULL)
         return reply_fault(conn, 503, "out of memory");

@@ -2,8 +2,8 @@
  * apart, on their way from the head to the exchange with the engine.
  *
  * conn.c asks here instead of the filter, and gets the filter's verdict on the request as it is to
- * be sent. An approved one goes through CONN_OWNER, where the engine is asked whose the objects are,
- * before any of its own bytes goes up. */
+ * be sent. An approved one goes through CONN_OWNER, where the engine is asked whose the objects
+ * are, before any of its own bytes goes up. */
 #ifndef DIND_PROXY_PROXY_OWNER_CHECK_H
 #define DIND_PROXY_PROXY_OWNER_CHECK_H
 

@@ -27,7 +27,8 @@ struct owner_check {
     bool whole;
 };
 
-/* One step of asking; NEXT with check->phase OWNER_NEXT: the answer was that it is the client's own.
+/* One step of asking; NEXT with check->phase OWNER_NEXT: the answer was that it is the client's
+ * own.
  */
 enum progress owner_ask(struct conn *conn);
 

@@ -92,8 +92,8 @@ static const char *entry_text(const DNS_entry *entry, char *room, size_t size, s
         return entry->name;
     case ASN_IP_TYPE:
         if ((entry->len != 4 && entry->len != 16) ||
-            inet_ntop(entry->len == 4 ? AF_INET : AF_INET6, entry->name, room,
-                      (socklen_t)size) == NULL)
+            inet_ntop(entry->len == 4 ? AF_INET : AF_INET6, entry->name, room, (socklen_t)size) ==
+                NULL)
             return NULL;
         *len = strlen(room);
         return room;

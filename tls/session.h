@@ -34,8 +34,8 @@ enum tls_proof { TLS_PROOF_NONE, TLS_PROOF_CERTIFICATE, TLS_PROOF_TICKET };
 
 struct tls_identity {
     enum tls_proof proof;
-    time_t expires; /* no resumption from then on */
-    char *name;     /* owned; NULL as long as there is no proof */
+    time_t expires;  /* no resumption from then on */
+    char *name;      /* owned; NULL as long as there is no proof */
     char *alt_names; /* owned; alt_size bytes, each name ends with a NUL. Server role only */
     size_t alt_size;
 };

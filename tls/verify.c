@@ -44,9 +44,8 @@ static int adopt_leaf(struct tls_session *session, const WOLFSSL_BUFFER_INFO *le
         return 0;
     }
     if (session->context->server)
-        session->verify_code =
-            tls_certificate_alt_names(leaf->buffer, leaf->length, &session->identity.alt_names,
-                                      &session->identity.alt_size);
+        session->verify_code = tls_certificate_alt_names(
+            leaf->buffer, leaf->length, &session->identity.alt_names, &session->identity.alt_size);
     return session->verify_code == 0;
 }
 

@@ -22,8 +22,8 @@ static struct filter_policy *test_policy;
 static inline int start_rules(void **state) {
     char error[256];
     (void)state;
-    test_policy = filter_policy_new(&(struct filter_settings){.ownership = true}, error,
-                                    sizeof error);
+    test_policy =
+        filter_policy_new(&(struct filter_settings){.ownership = true}, error, sizeof error);
     return test_policy == NULL ? -1 : 0;
 }
 
@@ -58,8 +58,8 @@ static inline void end_plan(struct planned *planned) {
     arena_reset(&planned->arena);
 }
 
-static inline void assert_ref(const struct planned *planned, size_t index,
-                              enum ownership_kind kind, const char *name) {
+static inline void assert_ref(const struct planned *planned, size_t index, enum ownership_kind kind,
+                              const char *name) {
     assert_true(index < planned->plan.ref_count);
     assert_int_equal(planned->plan.refs[index].kind, kind);
     assert_slice(planned->plan.refs[index].name, name);

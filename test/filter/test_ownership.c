@@ -14,7 +14,8 @@ static void every_route_has_a_scope(void **state) {
 }
 
 static bool names_object(const char *route) {
-    static const char *const parts[] = {" /containers/{", " /networks/{", " /volumes/{", " /exec/{"};
+    static const char *const parts[] = {" /containers/{", " /networks/{", " /volumes/{",
+                                        " /exec/{"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         if (strstr(route, parts[i]) != NULL)
             return true;
@@ -116,12 +117,28 @@ static void lists_get_a_filter(void **state) {
 
 static void doubtful_filters_are_refused(void **state) {
     (void)state;
-    static const char *const values[] = {
-        "[]", "1", "null", "%22x%22", "{", "{}{}", "{%22label%22:1}", "{%22label%22:null}",
-        "{%22label%22:[1]}", "{%22label%22:[null]}", "{%22label%22:{%22x%22:1}}",
-        "{%22label%22:{%22x%22:false}}", "{%22label%22:{%22jailoc.owner%3Dteam-a%22:false}}",
-        "{%22label%22:[],%22label%22:[]}", "{%22label%22:[],%22name%22:{}}", "%FF", "%00", "{%7D",
-        "{}&filters={}", "{}&%66ilters={}", "{%22name%22:[%22\\u0000%22]}", ";"};
+    static const char *const values[] = {"[]",
+                                         "1",
+                                         "null",
+                                         "%22x%22",
+                                         "{",
+                                         "{}{}",
+                                         "{%22label%22:1}",
+                                         "{%22label%22:null}",
+                                         "{%22label%22:[1]}",
+                                         "{%22label%22:[null]}",
+                                         "{%22label%22:{%22x%22:1}}",
+                                         "{%22label%22:{%22x%22:false}}",
+                                         "{%22label%22:{%22jailoc.owner%3Dteam-a%22:false}}",
+                                         "{%22label%22:[],%22label%22:[]}",
+                                         "{%22label%22:[],%22name%22:{}}",
+                                         "%FF",
+                                         "%00",
+                                         "{%7D",
+                                         "{}&filters={}",
+                                         "{}&%66ilters={}",
+                                         "{%22name%22:[%22\\u0000%22]}",
+                                         ";"};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         char target[256];
         snprintf(target, sizeof target, "/containers/json?filters=%s", values[i]);
@@ -139,10 +156,9 @@ static void doubtful_filters_are_refused(void **state) {
 
 static void lists_name_containers(void **state) {
     (void)state;
-    static const char *const targets[] = {
-        "/containers/json?filters={%22before%22:[%22x%22]}",
-        "/containers/json?filters={%22since%22:{%22x%22:true}}", "/containers/json?before=x",
-        "/containers/json?since=x"};
+    static const char *const targets[] = {"/containers/json?filters={%22before%22:[%22x%22]}",
+                                          "/containers/json?filters={%22since%22:{%22x%22:true}}",
+                                          "/containers/json?before=x", "/containers/json?since=x"};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         struct planned planned = plan_head("GET", targets[i]);
         assert_int_equal(planned.finding.decision, FILTER_ALLOW);
@@ -197,9 +213,12 @@ static void names_in_heads_become_ids(void **state) {
 
 static void some_heads_name_nobodys(void **state) {
     (void)state;
-    static const char *const targets[] = {"/build", "/build?networkmode=default",
-                                          "/build?networkmode=none", "/build?networkmode=",
-                                          "/networks/bridge/connect", "/images/create?fromImage=x"};
+    static const char *const targets[] = {"/build",
+                                          "/build?networkmode=default",
+                                          "/build?networkmode=none",
+                                          "/build?networkmode=",
+                                          "/networks/bridge/connect",
+                                          "/images/create?fromImage=x"};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
         struct planned planned = plan_head("POST", targets[i]);
         assert_int_equal(planned.finding.decision, FILTER_ALLOW);
@@ -271,9 +290,9 @@ static void questions_stay_in_their_place(void **state) {
                    "/networks/n");
     check_question((struct ownership_ref){.kind = OWNERSHIP_A_VOLUME, .name = SLICE("v")},
                    "/volumes/v");
-    check_question((struct ownership_ref){
-                       .kind = OWNERSHIP_A_VOLUME, .name = SLICE("v"), .make = SLICE("{}")},
-                   "/volumes/create");
+    check_question(
+        (struct ownership_ref){.kind = OWNERSHIP_A_VOLUME, .name = SLICE("v"), .make = SLICE("{}")},
+        "/volumes/create");
     check_question((struct ownership_ref){.kind = OWNERSHIP_AN_EXEC, .name = SLICE("e")},
                    "/exec/e/json");
 }
@@ -285,20 +304,28 @@ static void answers_are_read_strictly(void **state) {
         enum ownership_answer expected;
         size_t refs;
     } cases[] = {
-        {"/containers/x/json", "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{\"a\":\"b\","
-                               "\"jailoc.owner\":\"team-a\"}}}", OWNERSHIP_OWN, 1},
-        {"/containers/x/json", "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{\"jailoc.owner\":"
-                               "\"team-b\"}}}", OWNERSHIP_NOT_OWN, 1},
+        {"/containers/x/json",
+         "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{\"a\":\"b\","
+         "\"jailoc.owner\":\"team-a\"}}}",
+         OWNERSHIP_OWN, 1},
+        {"/containers/x/json",
+         "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{\"jailoc.owner\":"
+         "\"team-b\"}}}",
+         OWNERSHIP_NOT_OWN, 1},
         {"/containers/x/json", "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{}}}", OWNERSHIP_NOT_OWN,
          1},
         {"/containers/x/json", "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":null}}",
          OWNERSHIP_NOT_OWN, 1},
         {"/containers/x/json", "{\"Id\":\"" ID "\",\"Labels\":{\"jailoc.owner\":\"team-a\"}}",
          OWNERSHIP_UNCLEAR, 1},
-        {"/containers/x/json", "{\"Id\":\"x\",\"Config\":{\"Labels\":{\"jailoc.owner\":"
-                               "\"team-a\"}}}", OWNERSHIP_UNCLEAR, 1},
-        {"/containers/x/json", "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{\"jailoc.owner\":"
-                               "\"team-a\"}}", OWNERSHIP_UNCLEAR, 1},
+        {"/containers/x/json",
+         "{\"Id\":\"x\",\"Config\":{\"Labels\":{\"jailoc.owner\":"
+         "\"team-a\"}}}",
+         OWNERSHIP_UNCLEAR, 1},
+        {"/containers/x/json",
+         "{\"Id\":\"" ID "\",\"Config\":{\"Labels\":{\"jailoc.owner\":"
+         "\"team-a\"}}",
+         OWNERSHIP_UNCLEAR, 1},
         {"/containers/x/json", "", OWNERSHIP_UNCLEAR, 1},
         {"/containers/x/json", "[]", OWNERSHIP_UNCLEAR, 1},
         {"/networks/n", "{\"Id\":\"" ID "\",\"Labels\":{\"jailoc.owner\":\"team-a\"}}",
@@ -313,8 +340,8 @@ static void answers_are_read_strictly(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct planned planned = plan_head("GET", cases[i].target);
-        enum ownership_answer answer = ownership_answer(
-            &planned.plan, 0, slice_from_string(cases[i].answer), &planned.arena);
+        enum ownership_answer answer =
+            ownership_answer(&planned.plan, 0, slice_from_string(cases[i].answer), &planned.arena);
         assert_int_equal(answer, cases[i].expected);
         assert_int_equal(planned.plan.ref_count, cases[i].refs);
         end_plan(&planned);

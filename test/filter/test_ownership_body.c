@@ -274,9 +274,17 @@ static size_t put_space(char *text, size_t used) {
 }
 
 static size_t put_value(char *text, size_t used, unsigned depth) {
-    static const char *const plain[] = {
-        "null", "true", "false", "0", "-1.5e3", "18446744073709551615", "\"\"", "\"text\"",
-        "\"\\\"}]{[:,\\\\\"", "\"\xc3\xa9\\ud83d\\ude00\\/\"", "\"Labels\""};
+    static const char *const plain[] = {"null",
+                                        "true",
+                                        "false",
+                                        "0",
+                                        "-1.5e3",
+                                        "18446744073709551615",
+                                        "\"\"",
+                                        "\"text\"",
+                                        "\"\\\"}]{[:,\\\\\"",
+                                        "\"\xc3\xa9\\ud83d\\ude00\\/\"",
+                                        "\"Labels\""};
     unsigned kind = depth == 0 ? 0 : pick(4);
     if (kind < 2)
         return put(text, used, plain[pick(11)]);
