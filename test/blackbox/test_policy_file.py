@@ -356,6 +356,23 @@ def test_by_common_name(served, policy, names, certificates, free_url):
         assert response.status == 403 and "(client.unknown)" in response.message()
 
 
+def test_by_alternative_name(served, policy, names, certificates, free_url):
+    """One of the certificate's; its common name is none of them."""
+    server = certificates / "proxy"
+    path = policy({"preset": "read-only", "clients": [
+        {"name": "cn", "match": {"alt-name": "team-a"}, "policy": {"preset": "blocklist"}},
+        {"name": "san", "match": {"alt-name": "team-b.*"}, "policy": {"preset": "blocklist"}},
+        {"name": "both", "match": {"common-name": "team-c", "alt-name": "*.example"},
+         "policy": {"preset": "blocklist"}}]})
+    served([free_url], "--tls-cert", server / "cert.pem", "--tls-key", server / "key.pem",
+           "--tls-client-ca", names.authority, "--policy-file", path)
+
+    def ask(name):
+        with Client(free_url, names(name)) as client:
+            return status(client)
+    assert [ask(f"team-{letter}") for letter in "abcd"] == [403, 200, 200, 403]
+
+
 @pytest.fixture
 def free_url():
     with socket.create_server(("127.0.0.1", 0)) as s:
