@@ -429,7 +429,6 @@ static void what_is_opened_passes(void **state) {
          CREATE,
          "{\"Memory\":0,\"HostConfig\":{\"Memory\":1048576,\"MemorySwap\":2097152,\"PidsLimit\":1,"
          "\"CpuQuota\":100000}}"},
-        {"\"images\":{\"pull\":[\"alpine\"]}", "POST /images/create?fromSrc=-&repo=x", NULL},
         {"\"images\":{\"pull\":[\"alpine\"]}", "POST /images/create?fromImage=alpine", NULL},
         {"\"images\":{\"pull\":[\"alpine\"]}",
          "POST /images/create?fromImage=docker.io/library/alpine&tag=sha256:00ff", NULL},

@@ -293,45 +293,6 @@ static void rules_of_options_are_not_printed(void **state) {
     assert_non_null(strstr(error, "77"));
 }
 
-/* Each key stands in a row of the documentation, and each row there is a key. */
-static void every_key_is_documented(void **state) {
-    (void)state;
-    char line[1024];
-    size_t rows = 0;
-    bool seen[64] = {false};
-    assert_true(policy_key_count <= COUNT(seen));
-    FILE *file = fopen("filter/policy.md", "re");
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file) != NULL) {
-        static const char begin[] = "| `";
-        char *end = strstr(line, "` | ");
-        if (strncmp(line, begin, strlen(begin)) != 0 || end == NULL)
-            continue;
-        struct slice path = slice_of(line + strlen(begin), (size_t)(end - line) - strlen(begin));
-        const struct policy_key *key = policy_key_find(path);
-        if (key == NULL) {
-            /* The conditions of a client have a table of their own. */
-            struct slice conditions[] = {SLICE("common-name"), SLICE("alt-name"), SLICE("listener"),
-                                         SLICE("uid`, `gid")};
-            bool known = false;
-            for (size_t i = 0; i < COUNT(conditions); i++)
-                known = known || slice_equal(path, conditions[i]);
-            if (!known)
-                fail_msg("%.*s is documented, but there is no such key", SLICE_ARGS(path));
-            continue;
-        }
-        if (seen[key - policy_keys])
-            fail_msg("%s is documented twice", key->path);
-        seen[key - policy_keys] = true;
-        rows++;
-    }
-    (void)fclose(file);
-    for (size_t i = 0; i < policy_key_count; i++)
-        if (!seen[i])
-            fail_msg("%s is not documented", policy_keys[i].path);
-    assert_int_equal(rows, policy_key_count);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_are_told_with_their_place),
@@ -340,7 +301,6 @@ int main(void) {
         cmocka_unit_test(without_clients_everybody_is_the_same),
         cmocka_unit_test(printing_gives_what_reads_the_same),
         cmocka_unit_test(rules_of_options_are_not_printed),
-        cmocka_unit_test(every_key_is_documented),
     };
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }
