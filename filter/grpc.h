@@ -5,6 +5,9 @@
 #ifndef DIND_PROXY_FILTER_GRPC_H
 #define DIND_PROXY_FILTER_GRPC_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "filter/arena.h"
 #include "filter/filter.h"
 
@@ -19,6 +22,15 @@ struct grpc_verdict {
     enum filter_decision decision;
     const char *rule;   /* static */
     const char *reason; /* NULL when allowed; in the arena or static */
+};
+
+/* A call as it was judged: by its head, or by its message, which is then all of it that is here. */
+struct grpc_call {
+    struct slice path;
+    const struct filter_header *headers;
+    size_t header_count;
+    bool has_message;
+    struct slice message; /* without its prefix */
 };
 
 /* `headers` are the regular ones; the pseudo headers but `path` are the caller's to check. */
