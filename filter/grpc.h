@@ -22,6 +22,7 @@ struct grpc_verdict {
     enum filter_decision decision;
     const char *rule;   /* static */
     const char *reason; /* NULL when allowed; in the arena or static */
+    struct filter_remedy remedy;
 };
 
 /* A call as it was judged: by its head, or by its message, which is then all of it that is here. */
