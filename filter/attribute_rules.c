@@ -59,27 +59,34 @@ static const struct attribute {
     bool (*allows)(const struct filter_policy *policy, struct slice value);
     const char *rule;
     const char *reason;
+    const char *opened_by; /* the switch of a policy that lets more pass; NULL: none does */
 } attributes[] = {
     {"force-network-mode", false, allows_network, "buildkit.network",
      "a build may not use the network of the host; leave --network out, or give it default or "
-     "none"},
+     "none",
+     "build.network-host"},
     {"cgroup-parent", false, allows_empty, "buildkit.cgroup-parent",
-     "a build may not choose its parent cgroup; leave --cgroup-parent out"},
+     "a build may not choose its parent cgroup; leave --cgroup-parent out", NULL},
     {"add-hosts", false, allows_hosts, "buildkit.add-hosts",
-     "a build may not be given names of hosts; leave --add-host out"},
+     "a build may not be given names of hosts; leave --add-host out", "build.add-hosts"},
     {"context", false, allows_context, "buildkit.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
-     "local folder"},
+     "local folder",
+     "build.remote-contexts"},
     {"contextkey", false, allows_context_key, "buildkit.remote",
-     "the build context may not go by another name; leave the frontend attribute contextkey out"},
+     "the build context may not go by another name; leave the frontend attribute contextkey out",
+     "build.remote-contexts"},
     {"context:", true, allows_named_context, "buildkit.remote",
      "the engine may not fetch a build context itself; clone or download it and name the local "
-     "folder in --build-context"},
-    {"source", false, allows_frontend, "buildkit.frontend-source", FRONTEND},
-    {"build-arg:BUILDKIT_SYNTAX", false, allows_frontend, "buildkit.frontend-source", FRONTEND},
+     "folder in --build-context",
+     "build.remote-contexts"},
+    {"source", false, allows_frontend, "buildkit.frontend-source", FRONTEND, "build.frontends"},
+    {"build-arg:BUILDKIT_SYNTAX", false, allows_frontend, "buildkit.frontend-source", FRONTEND,
+     "build.frontends"},
     /* Of BuildKit before 0.9: an image that the client builds is the frontend. Its presence counts.
      */
-    {"gateway-devel", false, allows_any_frontend, "buildkit.frontend-source", FRONTEND},
+    {"gateway-devel", false, allows_any_frontend, "buildkit.frontend-source", FRONTEND,
+     "build.frontends"},
 };
 
 /* Caches, by JSON and as old clients name them: references in a registry with commas between. */
@@ -90,6 +97,13 @@ static struct body_finding judge_caches(const struct message_context *context, s
     if (value.len > 0 && slice_equal(key, SLICE("cache-from")))
         return build_judge_cache(context, BUILD_CACHE_IMPORT, SLICE("registry"));
     return finding_allow();
+}
+
+static struct body_finding refuse(const struct message_context *context,
+                                  const struct attribute *row, struct slice value) {
+    const struct filter_policy open = build_all_open(context->policy);
+    return finding_deny_switch(row->rule, row->reason,
+                               row->allows(&open, value) ? row->opened_by : NULL);
 }
 
 struct body_finding attribute_rule(const struct message_context *context,
@@ -103,7 +117,7 @@ struct body_finding attribute_rule(const struct message_context *context,
         struct slice name = slice_from_string(row->key);
         bool matches = row->prefix ? slice_starts_with(key, name) : slice_equal(key, name);
         if (matches && !row->allows(context->policy, value))
-            return finding_deny(row->rule, row->reason);
+            return refuse(context, row, value);
     }
     return judge_caches(context, key, value);
 }

@@ -7,8 +7,13 @@
 
 #include "filter/body_rules.h"
 #include "filter/message.h"
+#include "filter/policy.h"
 
 enum build_cache { BUILD_CACHE_IMPORT, BUILD_CACHE_EXPORT };
+
+/* The policy with all that its "build" switches can open: what a switch would let pass, passes with
+ * it. Borrows from `policy`. */
+struct filter_policy build_all_open(const struct filter_policy *policy);
 
 /* Frontend images of the client's own: code that reads the Dockerfile in the engine's place. */
 bool build_allows_frontends(const struct filter_policy *policy);

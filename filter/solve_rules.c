@@ -12,6 +12,12 @@
 
 /* Nothing but these: device, and whatever comes after them, is never granted. Entitlements that a
  * policy grants are still the engine's to grant. */
+static const char *key_of(struct slice entitlement) {
+    if (slice_equal(entitlement, SLICE("network.host")))
+        return "build.network-host";
+    return slice_equal(entitlement, SLICE("security.insecure")) ? "build.insecure" : NULL;
+}
+
 static bool is_granted(const struct filter_build *build, struct slice entitlement) {
     return (build->network_host && slice_equal(entitlement, SLICE("network.host"))) ||
            (build->insecure && slice_equal(entitlement, SLICE("security.insecure")));
@@ -21,11 +27,13 @@ static struct body_finding judge_entitlement(const struct message_context *conte
                                              const struct protobuf_field *field) {
     if (is_granted(&context->policy->build, field->bytes))
         return finding_allow();
-    return finding_deny("buildkit.entitlement",
-                        arena_printf(context->arena,
-                                     "a build may not ask for %s; leave --allow, --network=host "
-                                     "and the like out",
-                                     quote(context->arena, field->bytes)));
+    return finding_deny_switch(
+        "buildkit.entitlement",
+        arena_printf(context->arena,
+                     "a build may not ask for %s; leave --allow, --network=host "
+                     "and the like out",
+                     quote(context->arena, field->bytes)),
+        key_of(field->bytes));
 }
 
 static struct body_finding judge_frontend(const struct message_context *context,

@@ -8,6 +8,7 @@
 #include "proxy/access_log.h"
 #include "proxy/audit_lines.h"
 #include "proxy/identity.h"
+#include "proxy/learner.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
 
@@ -149,8 +150,9 @@ static bool overrule(struct conn *conn) {
     return true;
 }
 
-/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer. */
-static enum progress act_on(struct conn *conn, size_t body) {
+/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer, which
+ * are `payload` without their framing. */
+static enum progress act_on(struct conn *conn, struct slice payload, size_t body) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
     bool whole = request->http.framing.done || body > 0;
@@ -158,6 +160,9 @@ static enum progress act_on(struct conn *conn, size_t body) {
     count_request(conn);
     if (passes) {
         conn->refusals = 0;
+        if (conn->worker->shared->learner != NULL)
+            learner_offer(conn->worker->shared->learner, &request->http.judged, payload,
+                          request->would_deny);
         return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
     }
     switch (verdict->decision) {
@@ -177,7 +182,16 @@ static enum progress act_on(struct conn *conn, size_t body) {
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
     conn->request.verdict = filter_judge_body(conn->request.client->policy,
                                               &conn->request.http.judged, body, &conn->arena);
-    return act_on(conn, wire);
+    return act_on(conn, body, wire);
+}
+
+/* Whether the body is gathered although the head is refused, since something is to be learned of
+ * it. */
+static bool learns_body(struct conn *conn) {
+    const struct conn_request *request = &conn->request;
+    return conn->worker->shared->learner != NULL && request->verdict.decision == FILTER_DENY &&
+           filter_judge_form(request->client->policy, &request->http.judged, &conn->arena)
+                   .decision == FILTER_NEED_BODY;
 }
 
 /* A head is complete: parses and judges it. From here on it stands in the arena, and what is sent
@@ -200,9 +214,9 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
     request->client = identity_client(conn, request->lease->set->rules);
     request->verdict =
         filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
-    if (request->verdict.decision != FILTER_NEED_BODY) {
+    if (request->verdict.decision != FILTER_NEED_BODY && !learns_body(conn)) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
-        return act_on(conn, 0);
+        return act_on(conn, slice_of(NULL, 0), 0);
     }
     request->judged_body = request->http.framing;
     if (request->judged_body.done)

@@ -10,6 +10,8 @@ from h2wire import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HE
                     RST_STREAM, SETTINGS, WINDOW_UPDATE, call, frame, message, read_frame, solve)
 from recorder import answer_ok, wait_until
 
+pytestmark = pytest.mark.threads
+
 HOST = b"\x4a\x0cnetwork.host"
 SWITCH = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 UPGRADE = build_request("POST", "/v1.41/grpc", ["Upgrade: h2c", "Connection: Upgrade"], b"")
