@@ -172,6 +172,20 @@ static int start_threads(struct server *server, struct error *error) {
     return engine_start(server->shared.engine, error);
 }
 
+/* Before anybody is let in, so that it is the first line. */
+static void tell_start(struct server *server) {
+    struct log_record record;
+    char text[300];
+    server->announced = true;
+    if (!audit_enabled())
+        return;
+    audit_begin(&record, LOG_INFO, "start");
+    log_string(&record, "version", DIND_PROXY_VERSION);
+    log_string(&record, "engine", address_format(&server->config->upstream, text, sizeof text));
+    log_number(&record, "workers", server->worker_count);
+    audit_end(&record);
+}
+
 /* All that comes from outside is looked at by threads that are confined already: before, nobody is
  * let in. */
 static int start_confined(struct server *server, struct error *error) {
@@ -184,6 +198,7 @@ static int start_confined(struct server *server, struct error *error) {
     for (unsigned i = 0; i < SANDBOX_PARTS; i++)
         if (sandbox->parts[i].on)
             (void)atomic_fetch_or(&server->metrics.sandbox, 1u << i);
+    tell_start(server);
     if (acceptor_admit(&server->acceptor) < 0)
         return error_set(error, "cannot watch the listeners: %s", strerror(errno));
     return 0;
@@ -360,18 +375,6 @@ static void tell_reload(bool failed, const char *why) {
     audit_end(&record);
 }
 
-static void tell_start(const struct server *server) {
-    struct log_record record;
-    char text[300];
-    if (!audit_enabled())
-        return;
-    audit_begin(&record, LOG_INFO, "start");
-    log_string(&record, "version", DIND_PROXY_VERSION);
-    log_string(&record, "engine", address_format(&server->config->upstream, text, sizeof text));
-    log_number(&record, "workers", server->worker_count);
-    audit_end(&record);
-}
-
 /* Reads everything anew. The manager is told of the beginning and the end (sd_notify(3)), and in
  * its status line of a failure, for which a reload has no other way. */
 static void reload(struct server *server, const struct server_source *source) {
@@ -479,8 +482,6 @@ int server_run(const struct config *config, const struct server_source *source,
         log_message(LOG_WARNING, "mode",
                     "--mode %s: what the policy refuses passes, and is only told in the logs",
                     audit_mode_name((enum config_mode)config->mode));
-    tell_start(&server);
-    server.announced = true;
     tell(&server, "READY=1");
     int signal = serve(&server, &signals, source);
     tell(&server, "STOPPING=1");
