@@ -7,18 +7,18 @@ enum { MOST_PATTERNS = 8 };
 /* Patterns over routes; the unused ones are NULL. */
 static const struct preset {
     enum filter_preset preset;
-    const char *name;
     enum filter_preset base;
+    const char *name;
     const char *keep[MOST_PATTERNS]; /* what of the base's calls pass; none: all */
     const char *drop[MOST_PATTERNS]; /* but for these */
     const char *add[MOST_PATTERNS];  /* and what passes besides */
 } presets[] = {
-    {FILTER_BLOCKLIST, "blocklist", FILTER_BLOCKLIST, {NULL}, {NULL}, {NULL}},
-    {FILTER_ALLOWLIST, "allowlist", FILTER_ALLOWLIST, {NULL}, {NULL}, {NULL}},
+    {FILTER_BLOCKLIST, FILTER_BLOCKLIST, "blocklist", {NULL}, {NULL}, {NULL}},
+    {FILTER_ALLOWLIST, FILTER_ALLOWLIST, "allowlist", {NULL}, {NULL}, {NULL}},
     /* The websocket form of attach is a GET that carries standard input. */
     {FILTER_READ_ONLY,
-     "read-only",
      FILTER_ALLOWLIST,
+     "read-only",
      {"GET *", "HEAD *"},
      {"GET /containers/{name}/attach/ws"},
      {NULL}},
@@ -27,8 +27,8 @@ static const struct preset {
      * of this engine, as attach and start do. Copying into containers, changing their limits and
      * prune stay out: nothing that a runner needs, and each reaches further. */
     {FILTER_CI_RUNNER,
-     "ci-runner",
      FILTER_ALLOWLIST,
+     "ci-runner",
      {NULL},
      {NULL},
      {"POST /containers/{name}/exec", "POST /exec/{name}/start", "POST /exec/{name}/resize",
