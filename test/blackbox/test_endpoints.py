@@ -1,5 +1,5 @@
-"""The table of filter/endpoints.md, which the program itself writes: it is in step with the code, and
-what it says is what happens."""
+"""The table of filter/endpoints.md, which the program itself writes: it is in step with the code,
+and what it says is what happens."""
 
 import re
 import subprocess

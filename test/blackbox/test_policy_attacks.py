@@ -1,5 +1,5 @@
-"""Ways round what a policy file opens and bounds, judged by `explain`: each row is what a hostile client
-would try next to what the policy means to let through."""
+"""Ways round what a policy file opens and bounds, judged by `explain`: each row is what a hostile
+client would try next to what the policy means to let through."""
 
 import json
 

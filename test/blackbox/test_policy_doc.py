@@ -108,7 +108,8 @@ def test_the_errors_are_those_that_there_are(tmp_path):
     errors = re.findall(r"^    dind-proxy: policy\.json:(\d+):(\d+): (.*)", PAGE, re.MULTILINE)
     wrong = ['{\n  "schema": 1,\n  "create": {\n    "capabilties": ["ALL"]\n  }\n}',
              '{"schema": 1,\n  "preset": "block-list"}',
-             '{"schema": 1,\n "endpoints": {\n "deny": [], "allow": ["POST /container/{name}/exec"]}}']
+             '{"schema": 1,\n "endpoints": {\n "deny": [], "allow": '
+             '["POST /container/{name}/exec"]}}']
     assert len(errors) == len(wrong)
     for (line, column, text), policy in zip(errors, wrong):
         result = load(tmp_path, policy)

@@ -348,8 +348,8 @@ def test_by_common_name(served, policy, names, certificates, free_url):
 
     with Client(free_url, names("team-a")) as kept, Client(free_url, names("teams")) as other:
         assert status(kept) == 200 and status(other, "GET", "/v1.41/info") == 200
-        policy({"other-clients": "deny", "clients": [
-            {"name": "one", "match": {"common-name": "team-a"}, "policy": {"preset": "read-only"}}]})
+        policy({"other-clients": "deny", "preset": "read-only", "clients": [
+            {"name": "one", "match": {"common-name": "team-a"}}]})
         assert "level=info" in reload(proxy)
         assert status(kept) == 403 and status(kept, "GET", "/v1.41/info") == 200
         response = other.request("GET", "/v1.41/info")

@@ -1,5 +1,5 @@
-"""Policies with a real engine: what a key opens runs, what it does not is refused, limits are held, and
-each preset does what it is for."""
+"""Policies with a real engine: what a key opens runs, what it does not is refused, limits are held,
+and each preset does what it is for."""
 
 import json
 import os
@@ -52,7 +52,8 @@ def run(proxied, *arguments, **options):
 
 def start(proxied, *arguments, image=IMAGE, command=("sleep", "300")):
     """The id of a container that runs until the end of the test."""
-    return proxied.docker("run", "-d", "--label", RUNNER, *arguments, image, *command).stdout.strip()
+    return proxied.docker("run", "-d", "--label", RUNNER, *arguments, image,
+                          *command).stdout.strip()
 
 
 # Creating containers
@@ -239,6 +240,10 @@ def test_images_by_name(under, engine):
                      "e2e/approved/x:1", "approved:1"):
             refused(proxied, "run", "--rm", name, "true", rule="create.image")
         refused(none, "run", "--rm", "e2e/approved:1", "true", rule="create.image")
+        # By that digest the engine does not find any image of another's name, or by its id.
+        result = proxied.docker("run", "--rm", "--pull", "never", f"e2e/approved@{identity}",
+                                "true", check=False)
+        assert result.returncode != 0 and "No such image" in result.stderr, result
     finally:
         engine.docker("rmi", "e2e/approved:1", "e2e/approved:2", "e2e/other:1")
 
@@ -292,7 +297,7 @@ def test_exec_by_its_arguments(under):
 
 
 def test_a_privileged_exec_where_it_is_opened(under):
-    """Not run, as the machine of the tests may forbid it: what the engine has taken is looked at."""
+    """Not run, as the machine of the tests may forbid it: what the engine took is looked at."""
     proxied = under({"preset": "ci-runner", "exec": {"privileged": True}})
     box = start(proxied)
     body = b'{"Cmd": ["id"], "Privileged": true}'
@@ -344,7 +349,8 @@ def test_builds(under, engine, tmp_path):
         inside = subprocess.run(["nsenter", "-t", str(engine.pid), "-n", "ip", "link"],
                                 capture_output=True, text=True, check=True).stdout
         assert "docker0" in inside and "docker0" in links
-        refused(opened, *build, "--network", "host", "--security-opt", "seccomp=unconfined", context)
+        refused(opened, *build, "--network", "host", "--security-opt", "seccomp=unconfined",
+                context)
     finally:
         engine.docker("rmi", "-f", "e2e/built:1")
 
@@ -422,8 +428,8 @@ def test_what_a_runner_may_not(under, arguments):
 
 
 def test_a_runner_as_gitlab_has_it(under, registry, tmp_path):
-    """Volumes and a network of the job, a service, a container whose shell reads the script from its
-    standard input; then artifacts are copied out."""
+    """Volumes and a network of the job, a service, a container whose shell reads the script from
+    its standard input; then artifacts are copied out."""
     proxied = under({"preset": "ci-runner"})
     volume = proxied.docker("volume", "create", "--label", RUNNER).stdout.strip()
     network = f"{RUNNER}-net"
@@ -433,7 +439,8 @@ def test_a_runner_as_gitlab_has_it(under, registry, tmp_path):
               command=("sh", "-c", "while true; do echo served | nc -l -p 80; done"))
         box = proxied.docker("create", "-i", "--label", RUNNER, "--network", network, "-v",
                              f"{volume}:/builds", "-w", "/builds", IMAGE, "sh").stdout.strip()
-        script = "set -e\necho step\nnc service 80 </dev/null\nmkdir out\necho made > out/artifact\n"
+        script = ("set -e\necho step\nnc service 80 </dev/null\nmkdir out\n"
+                  "echo made > out/artifact\n")
         assert wait_until(lambda: proxied.docker("start", "-a", "-i", box, input=script,
                                                  check=False).stdout == "step\nserved\n", 20)
         assert proxied.docker("wait", box).stdout == "0\n"
@@ -502,11 +509,13 @@ def test_a_runner_as_testcontainers_has_it(under, registry, engine):
         wait_until(lambda: b"ready" in call(
             "GET", f"/v1.41/containers/{made}/logs?stdout=true&stderr=true"), 10, "its log")
         ran = call("POST", f"/v1.41/containers/{made}/exec",
-                   {"AttachStdout": True, "AttachStderr": True, "Cmd": ["sh", "-c", "exit 3"]})["Id"]
+                   {"AttachStdout": True, "AttachStderr": True,
+                    "Cmd": ["sh", "-c", "exit 3"]})["Id"]
         call("POST", f"/v1.41/exec/{ran}/start", {"Detach": True, "Tty": False})
         wait_until(lambda: not call("GET", f"/v1.41/exec/{ran}/json")["Running"], 10, "its end")
         assert call("GET", f"/v1.41/exec/{ran}/json")["ExitCode"] == 3
-        call("GET", f"/v1.41/containers/json?all=true&filters=%7B%22label%22%3A%5B%22{RUNNER}%22%5D%7D")
+        call("GET", "/v1.41/containers/json?all=true"
+             f"&filters=%7B%22label%22%3A%5B%22{RUNNER}%22%5D%7D")
         call("POST", f"/v1.41/containers/{made}/stop?t=0")
         call("DELETE", f"/v1.41/containers/{made}?v=true&force=true")
     finally:
@@ -571,8 +580,8 @@ def state(engine):
 
 
 def test_read_only_row_by_row(under, engine):
-    """Every call there is, at objects that there are: nothing that changes anything gets through, and
-    what reads does."""
+    """Every call there is, at objects that there are: nothing that changes anything gets through,
+    and what reads does."""
     everything, proxied = under({}), under({"preset": "read-only"})
     box = start(everything, "--name", "e2e-box")
     engine.docker("volume", "create", "e2e-box")
