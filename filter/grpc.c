@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "filter/body_rules.h"
+#include "filter/container_rules.h"
 #include "filter/fields.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
@@ -23,6 +24,7 @@ enum method_verdict { METHOD_PASS, METHOD_REFUSE, METHOD_MESSAGE, METHOD_SESSION
 #define EXEC                                                                                       \
     "running commands in a build's containers is not allowed; run them in a container of its own " \
     "(docker run)"
+#define STORE "the content of the engine's build store is not for clients to change or to list"
 
 /* All that an engine serves behind /grpc. The columns are those of endpoints.c: the method, as a
  * blocklist, as an allowlist, the message to judge, why it is refused. */
@@ -54,25 +56,45 @@ static const struct method {
     {GATEWAY "Return", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {GATEWAY "Inputs", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {GATEWAY "Warn", METHOD_PASS, METHOD_PASS, NULL, NULL},
-    {GATEWAY "NewContainer", METHOD_REFUSE, METHOD_REFUSE, NULL, EXEC},
+    /* A container has the powers of a step, and is judged like one. What runs in it does not pass:
+     * the security mode comes with the first message of a stream that goes on in both directions,
+     * and every message of such a stream would have to be held and judged. */
+    {GATEWAY "NewContainer", METHOD_MESSAGE, METHOD_MESSAGE, &container_table, NULL},
+    {GATEWAY "ReleaseContainer", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {GATEWAY "ExecProcess", METHOD_REFUSE, METHOD_REFUSE, NULL, EXEC},
+    {GATEWAY "ReadFileContainer", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "ReadDirContainer", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {GATEWAY "StatFileContainer", METHOD_PASS, METHOD_PASS, NULL, NULL},
 
     {HEALTH "Check", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {HEALTH "Watch", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {HEALTH "List", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {TRACES "Export", METHOD_PASS, METHOD_PASS, NULL, NULL},
 
     /* Results in the build history, such as attestations. */
     {CONTENT "Info", METHOD_PASS, METHOD_REFUSE, NULL, NULL},
     {CONTENT "Read", METHOD_PASS, METHOD_REFUSE, NULL, NULL},
+    {CONTENT "List", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
+    {CONTENT "Status", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
+    {CONTENT "ListStatuses", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
+    {CONTENT "Update", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
+    {CONTENT "Delete", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
+    {CONTENT "Write", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
+    {CONTENT "Abort", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
 };
 
 static struct grpc_verdict deny(const char *rule, const char *reason) {
-    return (struct grpc_verdict){FILTER_DENY, rule,
-                                 reason ? reason : "the proxy is out of memory; try again later"};
+    return (struct grpc_verdict){.decision = FILTER_DENY,
+                                 .rule = rule,
+                                 .reason = reason ? reason
+                                                  : "the proxy is out of memory; try again later"};
 }
 
 static struct grpc_verdict from_finding(struct body_finding finding) {
-    return (struct grpc_verdict){finding.decision, finding.rule, finding.reason};
+    return (struct grpc_verdict){.decision = finding.decision,
+                                 .rule = finding.rule,
+                                 .reason = finding.reason,
+                                 .remedy = finding.remedy};
 }
 
 static const struct method *find_method(struct slice path) {
@@ -110,13 +132,13 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
         policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
     switch (verdict) {
     case METHOD_PASS:
-        return (struct grpc_verdict){FILTER_ALLOW, "grpc.method", NULL};
+        return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"};
     case METHOD_MESSAGE:
-        return (struct grpc_verdict){FILTER_NEED_BODY, "grpc.method", NULL};
+        return (struct grpc_verdict){.decision = FILTER_NEED_BODY, .rule = "grpc.method"};
     case METHOD_SESSION: {
         struct grpc_verdict session = from_finding(session_rules_judge(policy, headers, count));
         return session.decision == FILTER_ALLOW
-                   ? (struct grpc_verdict){FILTER_ALLOW, "grpc.method", NULL}
+                   ? (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"}
                    : session;
     }
     case METHOD_REFUSE:
@@ -137,6 +159,6 @@ struct grpc_verdict grpc_judge_message(const struct filter_policy *policy, struc
     const struct message_context context = {.policy = policy, .arena = arena};
     struct body_finding finding = message_judge(&context, method->message, message);
     if (finding.decision == FILTER_ALLOW)
-        return (struct grpc_verdict){FILTER_ALLOW, "grpc.message", NULL};
+        return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.message"};
     return from_finding(finding);
 }

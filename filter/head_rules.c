@@ -1,7 +1,11 @@
 #include "filter/head_rules.h"
 
+#include "filter/build_rules.h"
+#include "filter/fields.h"
+#include "filter/image_name.h"
 #include "filter/image_rules.h"
 #include "filter/policy.h"
+#include "filter/remedy.h"
 #include "filter/session_rules.h"
 
 const char head_rules_buildkit_reason[] = "BuildKit is switched off here; build with "
@@ -15,6 +19,7 @@ struct parameter_rule {
     bool (*allows)(const struct filter_policy *policy, struct slice value);
     const char *rule;
     const char *reason;
+    const char *opened_by; /* the switch of a policy that lets more pass; NULL: none does */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -53,7 +58,7 @@ static bool allows_builder(const struct filter_policy *policy, struct slice valu
 static bool allows_build_context(const struct filter_policy *policy, struct slice value) {
     bool from_client =
         slice_equal(value, SLICE("client-session")) || slice_equal(value, SLICE("upload-request"));
-    return value.len == 0 || (from_client && has_buildkit(policy));
+    return value.len == 0 || policy->build.remote_contexts || (from_client && has_buildkit(policy));
 }
 
 static bool is_name_character(char c, bool first) {
@@ -65,28 +70,65 @@ static bool is_name_character(char c, bool first) {
  * no colon, so no form of "container:" passes. The engine compares "host" exactly; in other cases
  * it would be an ordinary name, but one that nobody needs. */
 static bool allows_build_network(const struct filter_policy *policy, struct slice value) {
-    (void)policy;
+    if (policy->build.network_host && slice_equal(value, SLICE("host")))
+        return true;
     for (size_t i = 0; i < value.len; i++)
         if (!is_name_character(value.data[i], i == 0))
             return false;
     return !slice_equal_ignoring_case(value, SLICE("host"));
 }
 
+/* The next three: JSON, which both builders read. What it may not hold and what cannot be read is
+ * refused alike. */
+static bool allows_json(const struct filter_policy *policy, struct slice value,
+                        struct body_finding (*judge)(const struct message_context *context,
+                                                     struct slice text)) {
+    struct arena arena = {0};
+    const struct message_context context = {.policy = policy, .arena = &arena};
+    bool passes = value.len == 0 || judge(&context, value).decision == FILTER_ALLOW;
+    arena_reset(&arena);
+    return passes;
+}
+
+static bool allows_outputs(const struct filter_policy *policy, struct slice value) {
+    return allows_json(policy, value, build_judge_output_list);
+}
+
+/* A list of images, of the engine's own or in a registry. */
+static bool allows_cache(const struct filter_policy *policy, struct slice value) {
+    return value.len == 0 || slice_equal(value, SLICE("[]")) || slice_equal(value, SLICE("null")) ||
+           !policy->build.deny_cache_imports;
+}
+
+static bool allows_arguments(const struct filter_policy *policy, struct slice value) {
+    return build_allows_frontends(policy) || allows_json(policy, value, build_judge_arguments);
+}
+
 static const struct parameter_rule build_parameters[] = {
     /* First, since a BuildKit client also names a remote context, which is not what to change. */
-    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason},
-    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
-    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
+    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason, NULL},
+    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason, NULL},
+    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason, NULL},
     {"networkmode", allows_build_network, "build.networkmode",
      "a build may not use the network of the host or of another container; leave --network out, or "
-     "give it default, none or the name of a network"},
+     "give it default, none or the name of a network",
+     "build.network-host"},
     {"cgroupparent", allows_empty, "build.cgroupparent",
-     "a build may not choose its parent cgroup; leave --cgroup-parent out"},
+     "a build may not choose its parent cgroup; leave --cgroup-parent out", NULL},
     {"securityopt", allows_nothing, "build.securityopt",
-     "a build may not change its security options; leave --security-opt out"},
+     "a build may not change its security options; leave --security-opt out", NULL},
     {"remote", allows_build_context, "build.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
-     "local folder"},
+     "local folder",
+     "build.remote-contexts"},
+    {"outputs", allows_outputs, "build.outputs",
+     "the build's output is of a type that is not allowed here, or not known; leave --output out",
+     "build.outputs"},
+    {"cachefrom", allows_cache, "build.cachefrom",
+     "a build may not import a cache; leave --cache-from out", "build.cache-imports"},
+    {"buildargs", allows_arguments, "build.frontend-source",
+     "a frontend image of one's own is not allowed; leave the build argument BUILDKIT_SYNTAX out",
+     "build.frontends"},
 };
 
 static const struct parameter_rule image_create_parameters[] = {
@@ -94,16 +136,18 @@ static const struct parameter_rule image_create_parameters[] = {
      * affair. */
     {"fromSrc", allows_body_only, "image.import-url",
      "the engine may not fetch an image from a URL; download it and import it from standard input "
-     "(docker import -)"},
-    {"fromImage", NULL, NULL, NULL},
+     "(docker import -)",
+     NULL},
+    {"fromImage", NULL, NULL, NULL, NULL},
 };
 
 static const struct parameter_rule start_parameters[] = {
     {"checkpoint", allows_empty, "start.checkpoint",
-     "starting from a checkpoint is not allowed; start the container without --checkpoint"},
+     "starting from a checkpoint is not allowed; start the container without --checkpoint", NULL},
     {"checkpoint-dir", allows_empty, "start.checkpoint",
      "a checkpoint directory is a folder of the engine's host; start the container without "
-     "--checkpoint-dir"},
+     "--checkpoint-dir",
+     NULL},
 };
 
 static struct head_finding allow(void) {
@@ -124,6 +168,15 @@ static struct head_finding from_body(struct body_finding found) {
                                  .remedy = found.remedy};
 }
 
+static struct head_finding refuse(const struct filter_policy *policy,
+                                  const struct parameter_rule *rule, struct slice value) {
+    const struct filter_policy open = build_all_open(policy);
+    struct head_finding found = finding(FILTER_DENY, rule->rule, rule->reason);
+    if (rule->opened_by != NULL && rule->allows(&open, value))
+        found.remedy = remedy_switch(rule->opened_by);
+    return found;
+}
+
 /* A refusal is told before an ambiguity, since it says what to change. */
 static struct head_finding judge_parameters(const struct head_context *context,
                                             const struct parameter_rule *rules, size_t count) {
@@ -136,7 +189,7 @@ static struct head_finding judge_parameters(const struct head_context *context,
         for (size_t j = 0; j < context->query->count; j++) {
             const struct query_pair *pair = &context->query->pairs[j];
             if (slice_equal(pair->key, key) && !rules[i].allows(context->policy, pair->value))
-                return finding(FILTER_DENY, rules[i].rule, rules[i].reason);
+                return refuse(context->policy, &rules[i], pair->value);
         }
     }
     if (ambiguous)
@@ -145,8 +198,23 @@ static struct head_finding judge_parameters(const struct head_context *context,
     return allow();
 }
 
+/* Unlike the others this one may be given many times: the engine reads all its values. */
+static bool adds_hosts(const struct query *query) {
+    for (size_t i = 0; i < query->count; i++)
+        if (slice_equal(query->pairs[i].key, SLICE("extrahosts")) && query->pairs[i].value.len > 0)
+            return true;
+    return false;
+}
+
 struct head_finding head_rule_build(const struct head_context *context) {
-    return judge_parameters(context, build_parameters, COUNT(build_parameters));
+    struct head_finding found =
+        judge_parameters(context, build_parameters, COUNT(build_parameters));
+    if (found.decision != FILTER_ALLOW || !context->policy->build.deny_add_hosts ||
+        !adds_hosts(context->query))
+        return found;
+    return from_body(finding_deny_switch(
+        "build.extrahosts", "a build may not be given names of hosts; leave --add-host out",
+        "build.add-hosts"));
 }
 
 /* Which image goes in or out, by the policy's patterns. The tag counts only where it does. */
@@ -178,6 +246,11 @@ struct head_finding head_rule_image_create(const struct head_context *context) {
         return finding(
             FILTER_BAD_REQUEST, "request.query",
             "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body");
+    /* Nobody can say what is in it, it may take any name, and it shares its route with pulling. */
+    if (use.patterns->given && !image_name_any(use.patterns))
+        return finding(FILTER_DENY, "image.import",
+                       "importing is not allowed where only some images may come in; pull one that "
+                       "the policy names");
     return found;
 }
 

@@ -24,22 +24,27 @@ static void set_hooks(void) {
     cJSON_InitHooks(&hooks);
 }
 
-cJSON *json_parse_object(struct slice text, struct arena *arena, struct json_error *error) {
+/* Of a text that has been checked. NULL when it cannot be read after all. */
+static cJSON *parse(struct slice text, struct arena *arena, struct json_error *error) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (!json_check_object(text, error))
-        return NULL;
-    cJSON *object = NULL;
+    cJSON *tree = NULL;
     if (pthread_once(&once, set_hooks) == 0) {
         parse_arena = arena;
-        object = cJSON_ParseWithLength(text.data, text.len);
+        tree = cJSON_ParseWithLength(text.data, text.len);
         parse_arena = NULL;
     }
-    if (!cJSON_IsObject(object)) {
-        /* Either memory is out or the two readers disagree; neither may pass. */
+    /* Either memory is out or the two readers disagree; neither may pass. */
+    if (tree == NULL)
         *error = (struct json_error){.what = "it cannot be read"};
-        return NULL;
-    }
-    return object;
+    return tree;
+}
+
+cJSON *json_parse_object(struct slice text, struct arena *arena, struct json_error *error) {
+    return json_check_object(text, error) ? parse(text, arena, error) : NULL;
+}
+
+cJSON *json_parse_list(struct slice text, struct arena *arena, struct json_error *error) {
+    return json_check_list(text, error) ? parse(text, arena, error) : NULL;
 }
 
 /* One folded byte or character at the start of `key`, which is not empty; `*len` is how many bytes

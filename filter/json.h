@@ -33,11 +33,14 @@ struct json_error {
  * (RFC 3629), hold no NUL, raw or escaped, and no lone surrogate escape; numbers are finite as
  * doubles. Takes time linear in the text and no memory. */
 bool json_check_object(struct slice text, struct json_error *error);
+/* The same for one JSON list. */
+bool json_check_list(struct slice text, struct json_error *error);
 
 /* Checks as above, then parses. The tree lives in `arena` and is never freed by itself: it is some
  * 30 times its text's size, so the arena had better not outlive the judging. NULL with `error`
  * filled when the check or cJSON fails, the latter also when memory is out. */
 cJSON *json_parse_object(struct slice text, struct arena *arena, struct json_error *error);
+cJSON *json_parse_list(struct slice text, struct arena *arena, struct json_error *error);
 
 /* Whether `key` selects the struct field `name` in Go: equal under simple Unicode case folding,
  * which for the all-ASCII names of the Docker API means ASCII case, U+017F for s, U+212A for k

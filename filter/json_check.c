@@ -258,7 +258,9 @@ static bool check_value(struct scanner *scanner, unsigned depth) {
     }
 }
 
-bool json_check_object(struct slice text, struct json_error *error) {
+/* `what` names the kind of text for people: it begins with `open`. */
+static bool check_text(struct slice text, int open, const char *const what[3],
+                       struct json_error *error) {
     /* An empty slice may have no address, and arithmetic on NULL is undefined. */
     static const unsigned char nothing[1];
     const unsigned char *start = text.len > 0 ? (const unsigned char *)text.data : nothing;
@@ -266,14 +268,26 @@ bool json_check_object(struct slice text, struct json_error *error) {
 
     skip_space(&scanner);
     if (scanner.at == scanner.end) {
-        fail(&scanner, "there is no JSON object");
-    } else if (peek(&scanner) != '{') {
-        fail(&scanner, "it is not a JSON object");
+        fail(&scanner, what[0]);
+    } else if (peek(&scanner) != open) {
+        fail(&scanner, what[1]);
     } else if (check_value(&scanner, 0)) {
         skip_space(&scanner);
         if (scanner.at != scanner.end)
-            fail(&scanner, "something follows the JSON object");
+            fail(&scanner, what[2]);
     }
     *error = (struct json_error){.what = scanner.what, .offset = (size_t)(scanner.at - start)};
     return scanner.what == NULL;
+}
+
+bool json_check_object(struct slice text, struct json_error *error) {
+    static const char *const what[] = {"there is no JSON object", "it is not a JSON object",
+                                       "something follows the JSON object"};
+    return check_text(text, '{', what, error);
+}
+
+bool json_check_list(struct slice text, struct json_error *error) {
+    static const char *const what[] = {"there is no JSON list", "it is not a JSON list",
+                                       "something follows the JSON list"};
+    return check_text(text, '[', what, error);
 }

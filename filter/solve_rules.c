@@ -1,145 +1,71 @@
 #include "filter/solve_rules.h"
 
+#include "filter/attribute_rules.h"
+#include "filter/build_rules.h"
 #include "filter/fields.h"
 #include "filter/llb_rules.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
+#include "filter/source_policy_rules.h"
 
 #define ROWS(rows_) .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0])
 
-static bool is_one_of(struct slice value, const char *const *words) {
-    for (; *words != NULL; words++)
-        if (slice_equal(value, slice_from_string(*words)))
-            return true;
-    return false;
+/* Nothing but these: device, and whatever comes after them, is never granted. Entitlements that a
+ * policy grants are still the engine's to grant. */
+static const char *key_of(struct slice entitlement) {
+    if (slice_equal(entitlement, SLICE("network.host")))
+        return "build.network-host";
+    return slice_equal(entitlement, SLICE("security.insecure")) ? "build.insecure" : NULL;
 }
 
-static bool starts_with_one_of(struct slice value, const char *const *words) {
-    for (; *words != NULL; words++)
-        if (slice_starts_with(value, slice_from_string(*words)))
-            return true;
-    return false;
+static bool is_granted(const struct filter_build *build, struct slice entitlement) {
+    return (build->network_host && slice_equal(entitlement, SLICE("network.host"))) ||
+           (build->insecure && slice_equal(entitlement, SLICE("security.insecure")));
 }
 
-/* network.host, security.insecure, device and whatever comes after them. */
 static struct body_finding judge_entitlement(const struct message_context *context,
                                              const struct protobuf_field *field) {
-    return finding_deny("buildkit.entitlement",
-                        arena_printf(context->arena,
-                                     "a build may not ask for %s; leave --allow, --network=host "
-                                     "and the like out",
-                                     quote(context->arena, field->bytes)));
+    if (is_granted(&context->policy->build, field->bytes))
+        return finding_allow();
+    return finding_deny_switch(
+        "buildkit.entitlement",
+        arena_printf(context->arena,
+                     "a build may not ask for %s; leave --allow, --network=host "
+                     "and the like out",
+                     quote(context->arena, field->bytes)),
+        key_of(field->bytes));
 }
 
 static struct body_finding judge_frontend(const struct message_context *context,
                                           const struct protobuf_field *field) {
-    static const char *const frontends[] = {"", "dockerfile.v0", "gateway.v0", NULL};
-    if (is_one_of(field->bytes, frontends))
-        return finding_allow();
+    static const char *const frontends[] = {"", "dockerfile.v0", "gateway.v0"};
+    for (size_t i = 0; i < sizeof frontends / sizeof frontends[0]; i++)
+        if (slice_equal(field->bytes, slice_from_string(frontends[i])))
+            return finding_allow();
     return finding_deny("buildkit.frontend",
                         arena_printf(context->arena, "the build frontend %s is not known here",
                                      quote(context->arena, field->bytes)));
 }
 
-/* --- frontend attributes --- */
+/* --- where results and cache go and come from --- */
 
-static bool allows_network(const struct filter_policy *policy, struct slice value) {
-    static const char *const modes[] = {"", "default", "sandbox", "none", NULL};
-    (void)policy;
-    return is_one_of(value, modes);
+static struct body_finding judge_exporter_type(const struct message_context *context,
+                                               const struct protobuf_field *field) {
+    return build_judge_output(context, field->bytes);
 }
 
-static bool allows_empty(const struct filter_policy *policy, struct slice value) {
-    (void)policy;
-    return value.len == 0;
-}
-
-/* The URL stands for the client's own session (BuildKit, source/http). */
-static bool allows_context(const struct filter_policy *policy, struct slice value) {
-    (void)policy;
-    return value.len == 0 || slice_starts_with(value, SLICE("http://buildkit-session/"));
-}
-
-static bool allows_named_context(const struct filter_policy *policy, struct slice value) {
-    static const char *const schemes[] = {
-        "local:", "docker-image:", "oci-layout:", "target:", "input:", NULL};
-    return allows_context(policy, value) || starts_with_one_of(value, schemes);
-}
-
-/* A frontend image is code that the engine runs; what it can ask for is bound by the entitlements,
- * which are none. */
-static bool allows_source(const struct filter_policy *policy, struct slice value) {
-    return value.len == 0 || policy->preset == FILTER_BLOCKLIST;
-}
-
-static const struct attribute_rule {
-    const char *key;
-    bool prefix; /* all keys that start so */
-    bool (*allows)(const struct filter_policy *policy, struct slice value);
-    const char *rule;
-    const char *reason;
-} attribute_rules[] = {
-    {"force-network-mode", false, allows_network, "buildkit.network",
-     "a build may not use the network of the host; leave --network out, or give it default or "
-     "none"},
-    {"cgroup-parent", false, allows_empty, "buildkit.cgroup-parent",
-     "a build may not choose its parent cgroup; leave --cgroup-parent out"},
-    {"context", false, allows_context, "buildkit.remote",
-     "the engine may not fetch a build context itself; clone or download it and build from the "
-     "local folder"},
-    {"context:", true, allows_named_context, "buildkit.remote",
-     "the engine may not fetch a build context itself; clone or download it and name the local "
-     "folder in --build-context"},
-    {"source", false, allows_source, "buildkit.frontend-source",
-     "a frontend image of one's own is not allowed; build with the engine's Dockerfile frontend"},
-};
-
-static struct body_finding judge_attribute(const struct message_context *context,
-                                           const struct protobuf_field *field) {
+static struct body_finding judge_exporter_option(const struct message_context *context,
+                                                 const struct protobuf_field *field) {
     struct slice key;
     struct slice value;
     if (!message_map_entry(field->bytes, &key, &value))
-        return finding_bad_request("grpc.message", "a frontend attribute is malformed");
-    for (size_t i = 0; i < sizeof attribute_rules / sizeof attribute_rules[0]; i++) {
-        const struct attribute_rule *rule = &attribute_rules[i];
-        struct slice name = slice_from_string(rule->key);
-        bool matches = rule->prefix ? slice_starts_with(key, name) : slice_equal(key, name);
-        if (matches && !rule->allows(context->policy, value))
-            return finding_deny(rule->rule, rule->reason);
-    }
-    return finding_allow();
-}
-
-/* --- where results and cache go and come from --- */
-
-/* All of them end in the engine's image store, in a registry or, through the session, with the
- * client; none writes to a folder of the engine's host. */
-static struct body_finding judge_exporter_type(const struct message_context *context,
-                                               const struct protobuf_field *field) {
-    static const char *const types[] = {"", "moby", "image", "docker", "oci", "tar", "local", NULL};
-    if (is_one_of(field->bytes, types))
-        return finding_allow();
-    return finding_deny("buildkit.exporter",
-                        arena_printf(context->arena, "the exporter %s is not known here",
-                                     quote(context->arena, field->bytes)));
-}
-
-/* Stores in a cloud would be reached with the engine's own credentials. */
-static struct body_finding judge_cache_type(const struct message_context *context,
-                                            const struct protobuf_field *field) {
-    static const char *const types[] = {"", "registry", "local", "inline", "gha", NULL};
-    if (is_one_of(field->bytes, types))
-        return finding_allow();
-    return finding_deny("buildkit.cache",
-                        arena_printf(context->arena,
-                                     "a build cache of type %s is not allowed; use registry, "
-                                     "local, inline or gha",
-                                     quote(context->arena, field->bytes)));
+        return finding_bad_request("grpc.message", "an exporter's attribute is malformed");
+    return build_judge_output_option(context, key, value);
 }
 
 static const struct message_row exporter_rows[] = {
     {1, MESSAGE_BYTES, judge_exporter_type},
-    {2, MESSAGE_LIST, NULL},
+    {2, MESSAGE_LIST, judge_exporter_option},
 };
 static const struct message_table exporter_table = {.name = "Exporter", ROWS(exporter_rows)};
 
@@ -149,23 +75,58 @@ static struct body_finding judge_exporter(const struct message_context *context,
 }
 
 static const struct message_row cache_entry_rows[] = {
-    {1, MESSAGE_BYTES, judge_cache_type},
+    {1, MESSAGE_BYTES, NULL}, /* the type */
     {2, MESSAGE_LIST, NULL},
 };
 static const struct message_table cache_entry_table = {.name = "CacheOptionsEntry",
                                                        ROWS(cache_entry_rows)};
 
+/* By its type, which is empty when it is left out. */
 static struct body_finding judge_cache_entry(const struct message_context *context,
-                                             const struct protobuf_field *field) {
-    return message_judge(context, &cache_entry_table, field->bytes);
+                                             enum build_cache use, struct slice entry) {
+    struct body_finding finding = message_judge(context, &cache_entry_table, entry);
+    if (finding.decision != FILTER_ALLOW)
+        return finding;
+    struct slice type = slice_of(NULL, 0);
+    struct protobuf_reader reader = {.rest = entry};
+    struct protobuf_field field;
+    while (protobuf_next(&reader, &field))
+        if (field.number == 1)
+            type = field.bytes;
+    return build_judge_cache(context, use, type);
+}
+
+static struct body_finding judge_cache_import(const struct message_context *context,
+                                              const struct protobuf_field *field) {
+    return judge_cache_entry(context, BUILD_CACHE_IMPORT, field->bytes);
+}
+
+static struct body_finding judge_cache_export(const struct message_context *context,
+                                              const struct protobuf_field *field) {
+    return judge_cache_entry(context, BUILD_CACHE_EXPORT, field->bytes);
+}
+
+/* Registry references of old clients. */
+static struct body_finding judge_import_reference(const struct message_context *context,
+                                                  const struct protobuf_field *field) {
+    return field->bytes.len == 0
+               ? finding_allow()
+               : build_judge_cache(context, BUILD_CACHE_IMPORT, SLICE("registry"));
+}
+
+static struct body_finding judge_export_reference(const struct message_context *context,
+                                                  const struct protobuf_field *field) {
+    return field->bytes.len == 0
+               ? finding_allow()
+               : build_judge_cache(context, BUILD_CACHE_EXPORT, SLICE("registry"));
 }
 
 static const struct message_row cache_rows[] = {
-    {1, MESSAGE_BYTES, NULL}, /* the next three: registry references of old clients */
-    {2, MESSAGE_LIST, NULL},
-    {3, MESSAGE_LIST, NULL},
-    {4, MESSAGE_LIST, judge_cache_entry}, /* exports */
-    {5, MESSAGE_LIST, judge_cache_entry}, /* imports */
+    {1, MESSAGE_BYTES, judge_export_reference},
+    {2, MESSAGE_LIST, judge_import_reference},
+    {3, MESSAGE_LIST, NULL}, /* attributes of the first */
+    {4, MESSAGE_LIST, judge_cache_export},
+    {5, MESSAGE_LIST, judge_cache_import},
 };
 static const struct message_table cache_table = {
     .name = "CacheOptions", ROWS(cache_rows), .closed = true};
@@ -175,24 +136,38 @@ static struct body_finding judge_cache(const struct message_context *context,
     return message_judge(context, &cache_table, field->bytes);
 }
 
+/* The session itself names exporters when the build has ended, which nobody sees. */
+static struct body_finding judge_session_exporter(const struct message_context *context,
+                                                  const struct protobuf_field *field) {
+    if (field->value == 0 || !context->policy->build.deny_outputs)
+        return finding_allow();
+    return finding_deny("buildkit.output", "exporters that are named by the session are not "
+                                           "allowed; leave --output out");
+}
+
 /* --- the requests --- */
 
 static const struct message_row control_rows[] = {
     {1, MESSAGE_BYTES, NULL}, /* Ref */
     {2, MESSAGE_BYTES, llb_rule_definition},
-    {3, MESSAGE_BYTES, judge_exporter_type}, /* of old clients */
-    {4, MESSAGE_LIST, NULL},                 /* its attributes */
-    {5, MESSAGE_BYTES, NULL},                /* Session */
+    {3, MESSAGE_BYTES, judge_exporter_type},  /* of old clients */
+    {4, MESSAGE_LIST, judge_exporter_option}, /* its attributes */
+    {5, MESSAGE_BYTES, NULL},                 /* Session */
     {6, MESSAGE_BYTES, judge_frontend},
-    {7, MESSAGE_LIST, judge_attribute},
+    {7, MESSAGE_LIST, attribute_rule},
     {8, MESSAGE_BYTES, judge_cache},
     {9, MESSAGE_LIST, judge_entitlement},
-    {10, MESSAGE_LIST, llb_rule_definitions}, /* FrontendInputs */
-    {11, MESSAGE_NUMBER, NULL},               /* Internal: not in the history */
-    {12, MESSAGE_BYTES, NULL},                /* SourcePolicy */
+    {10, MESSAGE_LIST, llb_rule_inputs},
+    {11, MESSAGE_NUMBER, NULL}, /* Internal: not in the history */
+    {12, MESSAGE_BYTES, source_policy_rule},
     {13, MESSAGE_LIST, judge_exporter},
-    {14, MESSAGE_NUMBER, NULL}, /* EnableSessionExporter */
-    {15, MESSAGE_BYTES, NULL},  /* SourcePolicySession */
+    {14, MESSAGE_NUMBER, judge_session_exporter},
+    /* SourcePolicySession: the client's session is asked what becomes of each source. It may forbid
+     * it, or name another, as a Dockerfile may. */
+    {15, MESSAGE_BYTES, NULL},
+    {16, MESSAGE_NUMBER, NULL}, /* CompatibilityVersion: which results may differ by version */
+    {17, MESSAGE_NUMBER,
+     NULL}, /* ProxyNetwork: steps reach what a proxy of BuildKit lets through */
 };
 const struct message_table solve_control_table = {
     .name = "Control/Solve", ROWS(control_rows), .closed = true};
@@ -200,16 +175,16 @@ const struct message_table solve_control_table = {
 static const struct message_row gateway_rows[] = {
     {1, MESSAGE_BYTES, llb_rule_definition},
     {2, MESSAGE_BYTES, judge_frontend},
-    {3, MESSAGE_LIST, judge_attribute},
-    {4, MESSAGE_LIST, NULL},    /* ImportCacheRefs of old clients */
-    {5, MESSAGE_NUMBER, NULL},  /* allowResultReturn */
-    {6, MESSAGE_NUMBER, NULL},  /* allowResultArrayRef */
-    {10, MESSAGE_NUMBER, NULL}, /* Final */
-    {11, MESSAGE_BYTES, NULL},  /* ExporterAttr */
-    {12, MESSAGE_LIST, judge_cache_entry},
-    {13, MESSAGE_LIST, llb_rule_definitions}, /* FrontendInputs */
-    {14, MESSAGE_NUMBER, NULL},               /* Evaluate */
-    {15, MESSAGE_LIST, NULL},                 /* SourcePolicies */
+    {3, MESSAGE_LIST, attribute_rule},
+    {4, MESSAGE_LIST, judge_import_reference}, /* of clients before BuildKit 0.11 */
+    {5, MESSAGE_NUMBER, NULL},                 /* allowResultReturn */
+    {6, MESSAGE_NUMBER, NULL},                 /* allowResultArrayRef */
+    {10, MESSAGE_NUMBER, NULL},                /* Final */
+    {11, MESSAGE_BYTES, NULL},                 /* ExporterAttr: an image's configuration */
+    {12, MESSAGE_LIST, judge_cache_import},
+    {13, MESSAGE_LIST, llb_rule_inputs},
+    {14, MESSAGE_NUMBER, NULL}, /* Evaluate */
+    {15, MESSAGE_LIST, source_policy_rule},
 };
 const struct message_table solve_gateway_table = {
     .name = "LLBBridge/Solve", ROWS(gateway_rows), .closed = true};

@@ -7,6 +7,7 @@
 
 #include "filter/policy_keys.h"
 #include "proxy/command.h"
+#include "proxy/explain_grpc.h"
 #include "proxy/policy_file.h"
 
 struct body {
@@ -27,8 +28,9 @@ static void free_rules(struct filter_rules **rules) {
     filter_rules_free(*rules);
 }
 
-/* All of the file, up to `limit` bytes. */
-static int read_body(const char *path, size_t limit, struct body *body, struct error *error) {
+/* All of the file, up to `limit` bytes, which is called `what`. */
+static int read_body(const char *path, size_t limit, const char *what, struct body *body,
+                     struct error *error) {
     bool standard = strcmp(path, "-") == 0;
     __attribute__((cleanup(close_file))) FILE *file = standard ? stdin : fopen(path, "rbe");
     if (file == NULL)
@@ -41,8 +43,7 @@ static int read_body(const char *path, size_t limit, struct body *body, struct e
     if (ferror(file))
         return error_set(error, "%s: %s", path, strerror(errno));
     if (body->length > limit)
-        return error_set(error, "%s: longer than --max-judged-body; it would be answered with 413",
-                         path);
+        return error_set(error, "%s: longer than %s; it would be refused unread", path, what);
     return 0;
 }
 
@@ -65,8 +66,9 @@ static void print_verdict(const struct filter_verdict *verdict) {
                policy_key_is_list(remedy->key) ? "+=" : "=", SLICE_ARGS(remedy->value));
 }
 
-static int judge(const struct options *options, const struct filter_policy *policy,
-                 const struct body *body) {
+static struct filter_verdict judge_request(const struct options *options,
+                                           const struct filter_policy *policy,
+                                           const struct body *body, struct arena *arena) {
     char length[24];
     (void)snprintf(length, sizeof length, "%zu", body->length);
     const struct filter_header headers[] = {
@@ -83,10 +85,24 @@ static int judge(const struct options *options, const struct filter_policy *poli
         .may_have_body = body->length > 0,
     };
 
-    struct arena arena = {0};
-    struct filter_verdict verdict = filter_judge_head(policy, &request, &arena);
+    struct filter_verdict verdict = filter_judge_head(policy, &request, arena);
     if (verdict.decision == FILTER_NEED_BODY)
-        verdict = filter_judge_body(policy, &request, slice_of(body->data, body->length), &arena);
+        verdict = filter_judge_body(policy, &request, slice_of(body->data, body->length), arena);
+    return verdict;
+}
+
+/* No method of HTTP that the engine has. */
+static bool is_grpc(const struct options *options) {
+    return strcmp(options->arguments[0], "GRPC") == 0;
+}
+
+static int judge(const struct options *options, const struct filter_policy *policy,
+                 const struct body *body) {
+    struct arena arena = {0};
+    struct filter_verdict verdict = is_grpc(options)
+                                        ? explain_grpc(policy, options->arguments[1],
+                                                       slice_of(body->data, body->length), &arena)
+                                        : judge_request(options, policy, body, &arena);
     print_verdict(&verdict);
     enum filter_decision decision = verdict.decision;
     arena_reset(&arena);
@@ -109,8 +125,10 @@ int command_explain(const struct options *options) {
         policy_file_load(&options->config, &error);
     if (rules == NULL)
         return command_fail(EXIT_STATUS_USAGE, &error);
+    size_t limit = is_grpc(options) ? EXPLAIN_GRPC_MAX : options->config.max_judged_body;
+    const char *what = is_grpc(options) ? "a message that can be judged" : "--max-judged-body";
     if (options->argument_count > 2 &&
-        read_body(options->arguments[2], options->config.max_judged_body, &body, &error) != 0)
+        read_body(options->arguments[2], limit, what, &body, &error) != 0)
         return command_fail(EXIT_STATUS_USAGE, &error);
     const struct filter_client *client = filter_rules_find(rules, options->config.explain_as);
     if (client == NULL) {

@@ -8,6 +8,7 @@
 #include "proxy/access_log.h"
 #include "proxy/audit_lines.h"
 #include "proxy/identity.h"
+#include "proxy/learner.h"
 #include "proxy/log.h"
 #include "proxy/owner_check.h"
 #include "proxy/worker.h"
@@ -173,13 +174,17 @@ enum progress conn_act(struct conn *conn, size_t body, bool whole) {
     return reply_refusal(conn, 400, verdict->reason, verdict->rule, false);
 }
 
-/* The filter has spoken. `body` bytes of judged body are at the front of the buffer. */
-static enum progress act_on(struct conn *conn, size_t body) {
+/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer, which
+ * are `payload` without their framing. */
+static enum progress act_on(struct conn *conn, struct slice payload, size_t body) {
     const struct conn_request *request = &conn->request;
     bool whole = request->http.framing.done || body > 0;
-    if (request->owner != NULL && (request->verdict.decision == FILTER_ALLOW || overrule(conn)))
-        return owner_check_begin(conn, body, whole);
-    return conn_act(conn, body, whole);
+    bool passes = request->verdict.decision == FILTER_ALLOW || overrule(conn);
+    if (passes && conn->worker->shared->learner != NULL)
+        learner_offer(conn->worker->shared->learner, &request->http.judged, payload,
+                      request->would_deny);
+    return passes && request->owner != NULL ? owner_check_begin(conn, body, whole)
+                                            : conn_act(conn, body, whole);
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
@@ -189,7 +194,17 @@ static enum progress judge_body(struct conn *conn, struct slice body, size_t wir
     else
         request->verdict =
             filter_judge_body(request->client->policy, &request->http.judged, body, &conn->arena);
-    return act_on(conn, wire);
+    return act_on(conn, body, wire);
+}
+
+/* Whether the body is gathered although the head is refused, since something is to be learned of
+ * it. */
+static bool learns_body(struct conn *conn) {
+    const struct conn_request *request = &conn->request;
+    return conn->worker->shared->learner != NULL && request->verdict.decision == FILTER_DENY &&
+           !request->for_others &&
+           filter_judge_form(request->client->policy, &request->http.judged, &conn->arena)
+                   .decision == FILTER_NEED_BODY;
 }
 
 /* A head is complete: parses and judges it. From here on it stands in the arena, and what is sent
@@ -215,9 +230,9 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
     else
         request->verdict =
             filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
-    if (request->verdict.decision != FILTER_NEED_BODY) {
+    if (request->verdict.decision != FILTER_NEED_BODY && !learns_body(conn)) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
-        return act_on(conn, 0);
+        return act_on(conn, slice_of(NULL, 0), 0);
     }
     request->judged_body = request->http.framing;
     if (request->judged_body.done)

@@ -60,8 +60,9 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
     struct grpc_verdict verdict = grpc_judge_head(inspect->settings.policy, request->path,
                                                   request->headers, request->count, arena);
     if (verdict.decision == FILTER_NEED_BODY && ends)
-        verdict =
-            (struct grpc_verdict){FILTER_BAD_REQUEST, "grpc.message", "the call has no message"};
+        verdict = (struct grpc_verdict){.decision = FILTER_BAD_REQUEST,
+                                        .rule = "grpc.message",
+                                        .reason = "the call has no message"};
     enum h2_stream_state state =
         verdict.decision == FILTER_NEED_BODY ? H2_STREAM_HELD : H2_STREAM_PASSING;
     struct h2_stream *stream = h2_stream_add(inspect, id, state);
@@ -73,7 +74,9 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
         h2_fail(inspect, "out of memory");
         return;
     }
-    if (verdict.decision == FILTER_NEED_BODY || h2_stream_passes(inspect, stream, &verdict))
+    const struct h2_call call = {
+        .path = request->path, .headers = request->headers, .header_count = request->count};
+    if (verdict.decision == FILTER_NEED_BODY || h2_stream_passes(inspect, &call, &verdict))
         forward_head(inspect, stream, request);
     else
         h2_stream_refuse(inspect, stream, false, &verdict);
@@ -210,10 +213,13 @@ static enum taken take_window(struct h2_inspect *inspect, const struct h2_frame 
 
 static enum taken take_settings(struct h2_inspect *inspect, const struct h2_frame *frame,
                                 struct slice payload) {
-    if (payload.len % 6 != 0 || (frame->flags & H2_ACK && payload.len > 0))
+    if (payload.len % H2_SETTING_BYTES != 0 || (frame->flags & H2_ACK && payload.len > 0)) {
         h2_fail(inspect, "malformed settings");
-    else
-        h2_send_engine(inspect, H2_SETTINGS, frame->flags, 0, payload);
+        return TAKEN;
+    }
+    if (!(frame->flags & H2_ACK))
+        h2_note_settings(inspect, payload);
+    h2_send_engine(inspect, H2_SETTINGS, frame->flags, 0, payload);
     return TAKEN;
 }
 

@@ -2,7 +2,7 @@
  * credit that it has had already, and settings of the hop behind us. */
 #include "proxy/h2_state.h"
 
-enum { SETTING_BYTES = 6, MAX_STREAMS_TOLD = H2_MAX_STREAMS / 2 };
+enum { MAX_STREAMS_TOLD = H2_MAX_STREAMS / 2 };
 
 static void to_client(struct h2_inspect *inspect, struct slice bytes) {
     if (!h2_append(&inspect->to_client, inspect->settings.pool, bytes))
@@ -14,13 +14,75 @@ static bool is_whole(const struct h2_frame *frame) {
            frame->type == H2_WINDOW_UPDATE;
 }
 
+/* --- the table of the client's decoder --- */
+
+static unsigned setting_id(const char *setting) {
+    return (unsigned)(unsigned char)setting[0] << 8 | (unsigned char)setting[1];
+}
+
+void h2_note_settings(struct h2_inspect *inspect, struct slice payload) {
+    if (inspect->unacknowledged_count == H2_MAX_UNACKNOWLEDGED) {
+        h2_fail(inspect, "too many settings at a time");
+        return;
+    }
+    struct h2_table_sizes sizes = {UINT32_MAX, UINT32_MAX};
+    for (size_t at = 0; at < payload.len; at += H2_SETTING_BYTES) {
+        const char *setting = payload.data + at;
+        if (setting_id(setting) != H2_SETTING_TABLE_SIZE)
+            continue;
+        sizes.last = h2_read_u32(setting + 2);
+        sizes.least = sizes.last < sizes.least ? sizes.last : sizes.least;
+    }
+    inspect->unacknowledged[inspect->unacknowledged_count++] = sizes;
+}
+
+/* The engine's encoder, and with this frame the client's decoder, go by the next settings. */
+static void take_acknowledgement(struct h2_inspect *inspect) {
+    if (inspect->unacknowledged_count == 0)
+        return; /* the client will know what to make of it */
+    struct h2_table_sizes sizes = inspect->unacknowledged[0];
+    inspect->unacknowledged_count--;
+    memmove(inspect->unacknowledged, inspect->unacknowledged + 1,
+            inspect->unacknowledged_count * sizeof sizes);
+    if (sizes.least < inspect->table_size && sizes.least < inspect->table_told)
+        inspect->table_told = sizes.least;
+    if (sizes.last != UINT32_MAX)
+        inspect->table_size = sizes.last;
+}
+
+/* An integer of five bits' prefix (RFC 7541 sections 5.1 and 6.3). The engine's encoder may tell it
+ * again, and may tell a larger one after it; the decoder has lost no entry by then that the encoder
+ * still has. */
+bool h2_append_table_size(struct h2_inspect *inspect, struct buffer *block) {
+    enum { UPDATE = 0x20, PREFIX = 31 };
+    char bytes[8];
+    size_t len = 0;
+    uint32_t size = inspect->table_told;
+    if (size == UINT32_MAX)
+        return true;
+    inspect->table_told = UINT32_MAX;
+    if (size < PREFIX) {
+        bytes[len++] = (char)(UPDATE | size);
+    } else {
+        bytes[len++] = UPDATE | PREFIX;
+        for (size -= PREFIX; size >= 128; size >>= 7)
+            bytes[len++] = (char)(unsigned char)(size | 128);
+        bytes[len++] = (char)size;
+    }
+    return h2_append(block, inspect->settings.pool, slice_of(bytes, len));
+}
+
 /* What the frame's head alone says about its stream. */
 static void note_head(struct h2_inspect *inspect) {
     const struct h2_frame *frame = &inspect->frame;
     bool block = frame->type == H2_HEADERS || frame->type == H2_PUSH_PROMISE ||
                  frame->type == H2_CONTINUATION;
-    if (block)
+    if (block) {
         inspect->engine_in_block = !(frame->flags & H2_END_HEADERS);
+        inspect->table_told = UINT32_MAX; /* it tells by itself what there is to tell */
+    }
+    if (frame->type == H2_SETTINGS && frame->flags & H2_ACK)
+        take_acknowledgement(inspect);
     struct h2_stream *stream = frame->stream == 0 ? NULL : h2_stream_find(inspect, frame->stream);
     /* One that was refused here is no longer the engine's. */
     if (stream == NULL || stream->state == H2_STREAM_REFUSED)
@@ -53,7 +115,7 @@ static void take_setting(struct h2_inspect *inspect, char *setting) {
         {H2_SETTING_MAX_FRAME, H2_MAX_FRAME, H2_MAX_FRAME},
         {H2_SETTING_MAX_HEADERS, 0, HPACK_MAX_DECODED},
     };
-    unsigned id = (unsigned)(unsigned char)setting[0] << 8 | (unsigned char)setting[1];
+    unsigned id = setting_id(setting);
     uint32_t value = h2_read_u32(setting + 2);
     if (id == H2_SETTING_INITIAL_WINDOW) {
         if (value > H2_MAX_WINDOW) {
@@ -75,11 +137,11 @@ static void take_setting(struct h2_inspect *inspect, char *setting) {
 
 static void take_settings(struct h2_inspect *inspect) {
     struct buffer *payload = &inspect->payload;
-    if (buffer_len(payload) % SETTING_BYTES != 0) {
+    if (buffer_len(payload) % H2_SETTING_BYTES != 0) {
         h2_fail(inspect, "the engine's settings are malformed");
         return;
     }
-    for (size_t at = payload->start; at < payload->end; at += SETTING_BYTES)
+    for (size_t at = payload->start; at < payload->end; at += H2_SETTING_BYTES)
         take_setting(inspect, payload->data + at);
     to_client(inspect, slice_of(inspect->head, H2_HEAD));
     to_client(inspect, buffer_slice(payload));
@@ -125,6 +187,10 @@ static void finish_frame(struct h2_inspect *inspect) {
 
 static void begin_frame(struct h2_inspect *inspect) {
     enum { MAX_WHOLE = 1024 };
+    /* What of ours waits is older than this frame, and must not be read by what it changes. */
+    inspect->head_len = 0;
+    h2_flush_inject(inspect);
+    inspect->head_len = H2_HEAD;
     inspect->frame = h2_read_head(inspect->head);
     inspect->frame_left = inspect->frame.len;
     if (!is_whole(&inspect->frame))

@@ -17,6 +17,8 @@ struct h2_inspect *h2_inspect_new(const struct h2_settings *settings) {
     inspect->settings = *settings;
     inspect->window = inspect->initial_window = H2_INITIAL_WINDOW;
     inspect->held_limit = H2_MAX_HELD;
+    inspect->table_size = H2_TABLE_SIZE;
+    inspect->table_told = UINT32_MAX;
     inspect->decoder = hpack_decoder_new();
     if (inspect->decoder == NULL) {
         free(inspect);
@@ -130,8 +132,9 @@ size_t h2_waiting(const struct h2_inspect *inspect) {
 }
 
 void h2_expire(struct h2_inspect *inspect) {
-    static const struct grpc_verdict late = {FILTER_BAD_REQUEST, "grpc.message",
-                                             "the call's message did not come in time"};
+    static const struct grpc_verdict late = {.decision = FILTER_BAD_REQUEST,
+                                             .rule = "grpc.message",
+                                             .reason = "the call's message did not come in time"};
     for (size_t i = 0; i < H2_MAX_STREAMS && inspect->waiting > 0; i++) {
         struct h2_stream *stream = &inspect->streams[i];
         if (stream->id == 0 || stream->state != H2_STREAM_HELD)

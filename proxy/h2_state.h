@@ -10,6 +10,8 @@
 #include "proxy/h2_inspect.h"
 #include "proxy/hpack.h"
 
+enum { H2_SETTING_BYTES = 6 };
+
 enum h2_stream_state {
     H2_STREAM_PASSING, /* what it says goes on */
     H2_STREAM_HELD,    /* its message is being gathered */
@@ -29,6 +31,14 @@ struct h2_stream {
     struct buffer message;
     struct arena arena; /* of its path and its verdict */
     struct slice path;
+};
+
+enum { H2_MAX_UNACKNOWLEDGED = 16 }; /* SETTINGS frames of the client; few send a second one */
+
+/* What a SETTINGS frame of the client says of the table of its decoder. */
+struct h2_table_sizes {
+    uint32_t least; /* UINT32_MAX: nothing */
+    uint32_t last;
 };
 
 struct h2_inspect {
@@ -59,6 +69,13 @@ struct h2_inspect {
     bool engine_in_block;
     struct buffer payload; /* of a frame that is taken whole */
 
+    /* The table of the client's decoder. When it was made smaller, the next header block has to
+     * begin with its new size (RFC 7541 section 4.2), be it the engine's or ours. */
+    struct h2_table_sizes unacknowledged[H2_MAX_UNACKNOWLEDGED]; /* the oldest first */
+    size_t unacknowledged_count;
+    uint32_t table_size;
+    uint32_t table_told; /* to begin our next block with; UINT32_MAX: nothing */
+
     int64_t window;         /* bytes that the engine takes, over all streams */
     uint64_t owed;          /* as the streams' */
     int64_t initial_window; /* of new streams */
@@ -76,6 +93,8 @@ void h2_fail(struct h2_inspect *inspect, const char *fault);
 /* A frame to the engine. */
 void h2_send_engine(struct h2_inspect *inspect, uint8_t type, uint8_t flags, uint32_t stream,
                     struct slice payload);
+/* What has to stand at the beginning of a header block of ours. */
+bool h2_append_table_size(struct h2_inspect *inspect, struct buffer *block);
 /* A frame of ours to the client, as soon as the engine is between two of its own. */
 void h2_flush_inject(struct h2_inspect *inspect);
 void h2_credit_client(struct h2_inspect *inspect, uint32_t stream, uint32_t bytes);
@@ -96,7 +115,7 @@ void h2_stream_judge(struct h2_inspect *inspect, struct h2_stream *stream);
 void h2_stream_send(struct h2_inspect *inspect, struct h2_stream *stream);
 /* Whether a call passes after a final verdict; reported if so, as refusals are by h2_stream_refuse.
  */
-bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_stream *stream,
+bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_call *call,
                       const struct grpc_verdict *verdict);
 /* Refuses a stream, wherever it stands; `at_engine`: the engine knows of it. */
 void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool at_engine,
@@ -104,7 +123,8 @@ void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool
 
 /* h2_client.c: takes the client's next frame: false when there is none, or it has to wait. */
 bool h2_client_frame(struct h2_inspect *inspect);
-/* h2_engine.c */
+/* h2_engine.c: settings of the client, which the engine is to acknowledge. */
+void h2_note_settings(struct h2_inspect *inspect, struct slice payload);
 void h2_engine_bytes(struct h2_inspect *inspect, struct slice bytes);
 
 #endif

@@ -524,7 +524,59 @@ def test_explain_length(tmp_path):
     assert explain("POST", "/containers/create", path, "--max-judged-body", "4096")[0] == OK
     path.write_text(body + " " * (4097 - len(body)))
     fails(run("explain", "POST", "/containers/create", path, "--max-judged-body", "4096"),
-          "--max-judged-body", "413")
+          "longer than --max-judged-body")
+
+
+HOST_NETWORK = b"\x4a\x0cnetwork.host"  # Control/Solve, Entitlements
+SOLVE = "/moby.buildkit.v1.Control/Solve"
+
+
+@pytest.mark.parametrize("path, message, status, word, rule", [
+    ("/moby.buildkit.v1.Control/Info", None, OK, "allow", "grpc.method"),
+    ("/moby.buildkit.v1.Control/Escape", None, FAILED, "deny", "grpc.unknown"),
+    (SOLVE, None, USAGE, "bad-request", "grpc.message"),
+    (SOLVE, b"", OK, "allow", "grpc.message"),
+    (SOLVE, b"\0\0\0\0\0", OK, "allow", "grpc.message"),
+    (SOLVE, HOST_NETWORK, FAILED, "deny", "buildkit.entitlement"),
+    (SOLVE, b"\0\0\0\0\x0e" + HOST_NETWORK, FAILED, "deny", "buildkit.entitlement"),
+    (SOLVE, b"\0\0\0\0\x0f" + HOST_NETWORK, USAGE, "bad-request", "grpc.message"),
+    (SOLVE, b"\1\0\0\0\x0e" + HOST_NETWORK, USAGE, "bad-request", "grpc.message"),
+    (SOLVE, b"\0\0", USAGE, "bad-request", "grpc.message"),
+])
+def test_explain_grpc(tmp_path, path, message, status, word, rule):
+    """The message with its prefix or without."""
+    file = tmp_path / "message"
+    file.write_bytes(message or b"")
+    got, verdict = explain("GRPC", path, *([file] if message is not None else []))
+    assert (got, verdict["verdict"], verdict["rule"]) == (status, word, rule), verdict
+    assert verdict["endpoint"] == path and verdict["class"] == "grpc"
+
+
+def test_explain_grpc_where_nobody_looks(tmp_path):
+    file = tmp_path / "message"
+    file.write_bytes(HOST_NETWORK)
+    status, verdict = explain("GRPC", SOLVE, file, "--buildkit", "deny")
+    assert (status, verdict["rule"]) == (FAILED, "endpoint.grpc"), verdict
+    status, verdict = explain("GRPC", SOLVE, file, "--buildkit", "opaque")
+    assert (status, verdict["rule"]) == (OK, "endpoint.grpc"), verdict
+    with open(file, "wb") as big:
+        big.truncate((4 << 20) + 6)
+    fails(run("explain", "GRPC", SOLVE, file), "longer than a message that can be judged")
+
+
+def test_explain_policy_of_builds(tmp_path):
+    """A policy file opens and closes what builds may have, in gRPC and in the classic query."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"schema": 1, "preset": "blocklist", "build": {
+        "network-host": True, "outputs": False}}))
+    message = tmp_path / "message"
+    message.write_bytes(HOST_NETWORK)
+    options = ["--policy-file", policy]
+    assert explain("GRPC", SOLVE, message, *options)[0] == OK
+    assert explain("POST", "/build?networkmode=host", *options)[0] == OK
+    message.write_bytes(b"\x6a\x07\x0a\x05local")
+    assert explain("GRPC", SOLVE, message, *options)[1]["rule"] == "buildkit.output"
+    assert explain("GRPC", SOLVE, message)[0] == OK
 
 
 def test_explain_needs_nothing_else():

@@ -10,6 +10,8 @@ from h2wire import (ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HE
                     RST_STREAM, SETTINGS, WINDOW_UPDATE, call, frame, message, read_frame, solve)
 from recorder import answer_ok, wait_until
 
+pytestmark = pytest.mark.threads
+
 HOST = b"\x4a\x0cnetwork.host"
 SWITCH = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 UPGRADE = build_request("POST", "/v1.41/grpc", ["Upgrade: h2c", "Connection: Upgrade"], b"")
@@ -209,6 +211,22 @@ def test_denied_and_opaque(make_rig):
     assert client.read_head().status == 101
     assert_answered(client, 1)
     assert engine.of(1)[1:] == [(DATA, message(HOST))]
+
+
+def test_policy_file(make_rig, tmp_path):
+    """What it opens passes; the rest is refused as ever."""
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"schema": 1, "build": {"network-host": true, "cache-imports": false}}')
+    rig = make_rig(("unix", "unix"), "--policy-file", policy)
+    rig.handler = engine = Engine()
+    client = rig.client()
+    client.send(UPGRADE + GREETING + solve(1, HOST) + solve(3, b"\x4a\x11security.insecure") +
+                solve(5, b"\x42\x02\x2a\x00"))
+    assert client.read_head().status == 101
+    assert_answered(client, 1)
+    assert engine.of(1)[1:] == [(DATA, message(HOST))]
+    assert_refused(client, 3, "buildkit.entitlement")
+    assert_refused(client, 5, "buildkit.cache-import")
 
 
 def test_goaway_passes(grpc):

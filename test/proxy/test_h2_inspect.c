@@ -102,7 +102,10 @@ static void answers_wait_for_the_engines_frame(void **state) {
         assert_true(slice_starts_with(buffer_slice(&engine), buffer_slice(h2_to_client(other))));
         rig_feed_engine(other, slice_from(buffer_slice(&engine), cut), SIZE_MAX);
         struct slice out = buffer_slice(h2_to_client(other));
-        assert_true(slice_starts_with(out, buffer_slice(&engine)));
+        if (cut < H2_HEAD)
+            assert_true(slice_ends_with(out, buffer_slice(&engine)));
+        else
+            assert_true(slice_starts_with(out, buffer_slice(&engine)));
         rig_assert_refused(other, 3, "(grpc.unknown)");
         h2_inspect_free(other);
     }
