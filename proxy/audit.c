@@ -45,11 +45,6 @@ static void report_trouble(int error) {
                     strerror(error));
 }
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 /* Non-blocking is only opening it: the writer asks before it writes. */
 static int open_file(const char *path, struct error *error) {
     enum { FLAGS = O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK };
@@ -62,13 +57,10 @@ static int open_file(const char *path, struct error *error) {
     if (fd < 0)
         return error_set(error, "%s: %s", path,
                          errno == ELOOP ? "a symbolic link is not followed" : strerror(errno));
-    __attribute__((cleanup(close_fd))) int guard = fd;
-    if (fstat(fd, &status) != 0)
-        return error_set(error, "%s: %s", path, strerror(errno));
-    if (S_ISBLK(status.st_mode))
-        return error_set(error, "%s: a block device is no log", path);
-    guard = -1;
-    return fd;
+    if (fstat(fd, &status) == 0 && !S_ISBLK(status.st_mode))
+        return fd;
+    close(fd);
+    return error_set(error, "%s: a block device is no log", path);
 }
 
 /* One that was passed on: must be open for writing, and goes no further. */

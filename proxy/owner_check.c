@@ -25,6 +25,7 @@ static void refuse(struct conn *conn, enum filter_decision decision, const char 
     verdict->rule = rule;
     verdict->reason = reason;
     verdict->hijack = FILTER_HIJACK_NONE;
+    conn->request.would_deny = false; /* no mode lets this one pass */
     verdict->remedy = (struct filter_remedy){0};
 }
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
 
 from docker_engine import DOCKER, IMAGE, Proxied
+from test_builds import BUILDX
 
 KINDS = ("unix-unix", "mtls-mtls")
 
@@ -109,3 +111,32 @@ def test_audit_lets_pass_and_tells(start, tmp_path):
     ends = [r for r in records if r["event"] == "session-end" and r["kind"] == "tunnel"]
     assert [r["endpoint"] for r in ends] == ["POST /exec/{name}/start"]
     assert ends[0]["bytes_up"] > 100_000 and ends[0]["bytes_down"] > 100_000
+
+
+def test_learned_of_buildx_then_in_force(start, context, tmp_path):
+    """The calls in /grpc."""
+    program = next((path for path in BUILDX if os.access(path, os.X_OK)), None)
+    if program is None:
+        pytest.skip("no buildx here: tools/testing/fetch-docker gets it")
+    file = tmp_path / "learned.json"
+
+    def buildx(proxied, *arguments):
+        plugins = proxied.directory / "docker-config/cli-plugins"
+        plugins.mkdir(exist_ok=True)
+        shutil.copy(program, plugins / "docker-buildx")
+        return subprocess.run([DOCKER, "buildx", "build", "--no-cache", *arguments, context],
+                              capture_output=True, text=True, env=proxied.environment, timeout=120)
+    learning = start("learn", "--mode", "learn", "--learn-file", file)
+    result = buildx(learning, "-t", "learn/buildx:1")
+    assert result.returncode == 0, (result.stderr, learning.proxy.log()[-3000:])
+    learning.proxy.stop()
+    policy = json.loads(file.read_text())
+    assert "POST /grpc" in policy["endpoints"]["only"] and "build" not in policy
+    enforcing = start("enforce", "--policy-file", file)
+    result = buildx(enforcing, "-t", "learn/buildx:1")
+    assert result.returncode == 0, (result.stderr, enforcing.proxy.log()[-3000:])
+    refused = [line for line in enforcing.proxy.log_lines() if "verdict=deny" in line]
+    assert not refused, refused
+    result = buildx(enforcing, "--network", "host")
+    assert result.returncode != 0 and "blocked by jailoc proxy" in result.stderr
+    enforcing.engine.docker("rmi", "-f", "learn/buildx:1")
