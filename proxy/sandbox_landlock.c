@@ -79,17 +79,11 @@ static uint64_t rights_of(enum sandbox_use use) {
     return 0;
 }
 
-/* Rights of folders cannot be given on a file. */
-static int open_path(int ruleset, const char *path, uint64_t rights) {
-    __attribute__((cleanup(close_fd))) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    bool folder = fd >= 0;
-    if (!folder)
-        fd = open(path, O_PATH | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    const struct path_attr attr = {
-        .allowed = folder ? rights : rights & (FS_READ | FS_WRITE | FS_TRUNCATE), .folder = fd};
-    return attr.allowed == 0 ? 0 : (int)syscall(ADD_RULE, ruleset, RULE_PATH, &attr, 0);
+/* A folder that is not there, or cannot be seen, stays closed. */
+static int allow(int ruleset, const char *folder, uint64_t rights) {
+    __attribute__((cleanup(close_fd))) int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const struct path_attr attr = {.allowed = rights, .folder = fd};
+    return fd < 0 || rights == 0 ? 0 : (int)syscall(ADD_RULE, ruleset, RULE_PATH, &attr, 0);
 }
 
 static int add_rules(int ruleset, const struct ruleset_attr *handled,
@@ -97,11 +91,11 @@ static int add_rules(int ruleset, const struct ruleset_attr *handled,
     for (size_t i = 0; i < paths->count; i++) {
         const struct sandbox_path *path = &paths->entries[i];
         uint64_t rights = rights_of(path->use) & handled->files;
-        if (open_path(ruleset, path->folder, rights) != 0 ||
-            (path->real_folder != NULL && open_path(ruleset, path->real_folder, rights) != 0))
+        if (allow(ruleset, path->folder, rights) != 0 ||
+            (path->real_folder != NULL && allow(ruleset, path->real_folder, rights) != 0))
             return -1;
     }
-    if (SANDBOX_SANITIZED && open_path(ruleset, "/", FS_READ | FS_READ_DIR) != 0)
+    if (SANDBOX_SANITIZED && allow(ruleset, "/", FS_READ | FS_READ_DIR) != 0)
         return -1;
     for (size_t i = 0; handled->network != 0 && i < network->count; i++) {
         const struct port_attr attr = {.allowed = NET_CONNECT, .port = network->ports[i]};
@@ -134,6 +128,8 @@ bool sandbox_landlock_enter(const struct sandbox_paths *paths,
     }
     (void)snprintf(text, size, "version %d: files%s%s", version,
                    handled.network != 0 ? ", TCP ports" : "",
-                   handled.scoped != 0 ? ", signals and abstract sockets" : "");
+                   handled.scoped == 0 ? ""
+                   : network->abstract ? ", signals"
+                                       : ", signals and abstract sockets");
     return true;
 }
