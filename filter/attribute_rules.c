@@ -56,30 +56,37 @@ static bool allows_any_frontend(const struct filter_policy *policy, struct slice
 static const struct attribute {
     const char *key;
     bool prefix; /* all keys that start so */
-    bool (*allows)(const struct filter_policy *policy, struct slice value);
+    build_allows *allows;
     const char *rule;
     const char *reason;
+    const char *switched; /* by this key of the policy */
 } attributes[] = {
     {"force-network-mode", false, allows_network, "buildkit.network",
      "a build may not use the network of the host; leave --network out, or give it default or "
-     "none"},
+     "none",
+     "build.network-host"},
     {"cgroup-parent", false, allows_empty, "buildkit.cgroup-parent",
-     "a build may not choose its parent cgroup; leave --cgroup-parent out"},
+     "a build may not choose its parent cgroup; leave --cgroup-parent out", NULL},
     {"add-hosts", false, allows_hosts, "buildkit.add-hosts",
-     "a build may not be given names of hosts; leave --add-host out"},
+     "a build may not be given names of hosts; leave --add-host out", "build.add-hosts"},
     {"context", false, allows_context, "buildkit.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
-     "local folder"},
+     "local folder",
+     "build.remote-contexts"},
     {"contextkey", false, allows_context_key, "buildkit.remote",
-     "the build context may not go by another name; leave the frontend attribute contextkey out"},
+     "the build context may not go by another name; leave the frontend attribute contextkey out",
+     "build.remote-contexts"},
     {"context:", true, allows_named_context, "buildkit.remote",
      "the engine may not fetch a build context itself; clone or download it and name the local "
-     "folder in --build-context"},
-    {"source", false, allows_frontend, "buildkit.frontend-source", FRONTEND},
-    {"build-arg:BUILDKIT_SYNTAX", false, allows_frontend, "buildkit.frontend-source", FRONTEND},
+     "folder in --build-context",
+     "build.remote-contexts"},
+    {"source", false, allows_frontend, "buildkit.frontend-source", FRONTEND, "build.frontends"},
+    {"build-arg:BUILDKIT_SYNTAX", false, allows_frontend, "buildkit.frontend-source", FRONTEND,
+     "build.frontends"},
     /* Of BuildKit before 0.9: an image that the client builds is the frontend. Its presence counts.
      */
-    {"gateway-devel", false, allows_any_frontend, "buildkit.frontend-source", FRONTEND},
+    {"gateway-devel", false, allows_any_frontend, "buildkit.frontend-source", FRONTEND,
+     "build.frontends"},
 };
 
 /* Caches, by JSON and as old clients name them: references in a registry with commas between. */
@@ -103,7 +110,8 @@ struct body_finding attribute_rule(const struct message_context *context,
         struct slice name = slice_from_string(row->key);
         bool matches = row->prefix ? slice_starts_with(key, name) : slice_equal(key, name);
         if (matches && !row->allows(context->policy, value))
-            return finding_deny(row->rule, row->reason);
+            return build_deny(row->rule, row->reason,
+                              build_key_opens(context->policy, row->allows, value, row->switched));
     }
     return judge_caches(context, key, value);
 }

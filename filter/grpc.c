@@ -84,12 +84,22 @@ static const struct method {
 };
 
 static struct grpc_verdict deny(const char *rule, const char *reason) {
-    return (struct grpc_verdict){FILTER_DENY, rule,
-                                 reason ? reason : "the proxy is out of memory; try again later"};
+    return (struct grpc_verdict){
+        .decision = FILTER_DENY,
+        .rule = rule,
+        .reason = reason ? reason : "the proxy is out of memory; try again later",
+    };
+}
+
+static struct grpc_verdict pass(enum filter_decision decision, const char *rule) {
+    return (struct grpc_verdict){.decision = decision, .rule = rule};
 }
 
 static struct grpc_verdict from_finding(struct body_finding finding) {
-    return (struct grpc_verdict){finding.decision, finding.rule, finding.reason};
+    return (struct grpc_verdict){.decision = finding.decision,
+                                 .rule = finding.rule,
+                                 .reason = finding.reason,
+                                 .remedy = finding.remedy};
 }
 
 static const struct method *find_method(struct slice path) {
@@ -127,14 +137,12 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
         policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
     switch (verdict) {
     case METHOD_PASS:
-        return (struct grpc_verdict){FILTER_ALLOW, "grpc.method", NULL};
+        return pass(FILTER_ALLOW, "grpc.method");
     case METHOD_MESSAGE:
-        return (struct grpc_verdict){FILTER_NEED_BODY, "grpc.method", NULL};
+        return pass(FILTER_NEED_BODY, "grpc.method");
     case METHOD_SESSION: {
         struct grpc_verdict session = from_finding(session_rules_judge(policy, headers, count));
-        return session.decision == FILTER_ALLOW
-                   ? (struct grpc_verdict){FILTER_ALLOW, "grpc.method", NULL}
-                   : session;
+        return session.decision == FILTER_ALLOW ? pass(FILTER_ALLOW, "grpc.method") : session;
     }
     case METHOD_REFUSE:
         break;
@@ -154,6 +162,6 @@ struct grpc_verdict grpc_judge_message(const struct filter_policy *policy, struc
     const struct message_context context = {.policy = policy, .arena = arena};
     struct body_finding finding = message_judge(&context, method->message, message);
     if (finding.decision == FILTER_ALLOW)
-        return (struct grpc_verdict){FILTER_ALLOW, "grpc.message", NULL};
+        return pass(FILTER_ALLOW, "grpc.message");
     return from_finding(finding);
 }

@@ -13,9 +13,10 @@ const char head_rules_buildkit_reason[] = "BuildKit is switched off here; build 
 struct parameter_rule {
     const char *key;
     /* Whether a value may pass. The engine takes a parameter that is there but empty for absent. */
-    bool (*allows)(const struct filter_policy *policy, struct slice value);
+    build_allows *allows;
     const char *rule;
     const char *reason;
+    const char *switched; /* by this key of the policy */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -102,25 +103,29 @@ static bool allows_arguments(const struct filter_policy *policy, struct slice va
 
 static const struct parameter_rule build_parameters[] = {
     /* First, since a BuildKit client also names a remote context, which is not what to change. */
-    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason},
-    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
-    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason},
+    {"version", allows_builder, "build.buildkit", head_rules_buildkit_reason, NULL},
+    {"session", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason, NULL},
+    {"outputs", allows_with_buildkit, "build.buildkit", head_rules_buildkit_reason, NULL},
     {"networkmode", allows_build_network, "build.networkmode",
      "a build may not use the network of the host or of another container; leave --network out, or "
-     "give it default, none or the name of a network"},
+     "give it default, none or the name of a network",
+     "build.network-host"},
     {"cgroupparent", allows_empty, "build.cgroupparent",
-     "a build may not choose its parent cgroup; leave --cgroup-parent out"},
+     "a build may not choose its parent cgroup; leave --cgroup-parent out", NULL},
     {"securityopt", allows_nothing, "build.securityopt",
-     "a build may not change its security options; leave --security-opt out"},
+     "a build may not change its security options; leave --security-opt out", NULL},
     {"remote", allows_build_context, "build.remote",
      "the engine may not fetch a build context itself; clone or download it and build from the "
-     "local folder"},
+     "local folder",
+     "build.remote-contexts"},
     {"outputs", allows_outputs, "build.outputs",
-     "the build's output is of a type that is not allowed here, or not known; leave --output out"},
+     "the build's output is of a type that is not allowed here, or not known; leave --output out",
+     "build.outputs"},
     {"cachefrom", allows_cache, "build.cachefrom",
-     "a build may not import a cache; leave --cache-from out"},
+     "a build may not import a cache; leave --cache-from out", "build.cache-imports"},
     {"buildargs", allows_arguments, "build.frontend-source",
-     "a frontend image of one's own is not allowed; leave the build argument BUILDKIT_SYNTAX out"},
+     "a frontend image of one's own is not allowed; leave the build argument BUILDKIT_SYNTAX out",
+     "build.frontends"},
 };
 
 static const struct parameter_rule image_create_parameters[] = {
@@ -128,16 +133,18 @@ static const struct parameter_rule image_create_parameters[] = {
      * affair. */
     {"fromSrc", allows_body_only, "image.import-url",
      "the engine may not fetch an image from a URL; download it and import it from standard input "
-     "(docker import -)"},
-    {"fromImage", NULL, NULL, NULL},
+     "(docker import -)",
+     NULL},
+    {"fromImage", NULL, NULL, NULL, NULL},
 };
 
 static const struct parameter_rule start_parameters[] = {
     {"checkpoint", allows_empty, "start.checkpoint",
-     "starting from a checkpoint is not allowed; start the container without --checkpoint"},
+     "starting from a checkpoint is not allowed; start the container without --checkpoint", NULL},
     {"checkpoint-dir", allows_empty, "start.checkpoint",
      "a checkpoint directory is a folder of the engine's host; start the container without "
-     "--checkpoint-dir"},
+     "--checkpoint-dir",
+     NULL},
 };
 
 static struct head_finding allow(void) {
@@ -170,7 +177,9 @@ static struct head_finding judge_parameters(const struct head_context *context,
         for (size_t j = 0; j < context->query->count; j++) {
             const struct query_pair *pair = &context->query->pairs[j];
             if (slice_equal(pair->key, key) && !rules[i].allows(context->policy, pair->value))
-                return finding(FILTER_DENY, rules[i].rule, rules[i].reason);
+                return from_body(build_deny(rules[i].rule, rules[i].reason,
+                                            build_key_opens(context->policy, rules[i].allows,
+                                                            pair->value, rules[i].switched)));
         }
     }
     if (ambiguous)
@@ -192,8 +201,9 @@ struct head_finding head_rule_build(const struct head_context *context) {
         judge_parameters(context, build_parameters, COUNT(build_parameters));
     if (found.decision == FILTER_ALLOW && context->policy->build.deny_add_hosts &&
         adds_hosts(context->query))
-        return finding(FILTER_DENY, "build.extrahosts",
-                       "a build may not be given names of hosts; leave --add-host out");
+        return from_body(build_deny("build.extrahosts",
+                                    "a build may not be given names of hosts; leave --add-host out",
+                                    "build.add-hosts"));
     return found;
 }
 

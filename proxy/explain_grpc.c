@@ -33,15 +33,19 @@ static struct grpc_verdict judge_call(const struct filter_policy *policy, struct
     if (verdict.decision != FILTER_NEED_BODY)
         return verdict;
     if (message.data == NULL)
-        return (struct grpc_verdict){FILTER_BAD_REQUEST, "grpc.message",
-                                     "the call has no message; give it in a file"};
+        return (struct grpc_verdict){.decision = FILTER_BAD_REQUEST,
+                                     .rule = "grpc.message",
+                                     .reason = "the call has no message; give it in a file"};
     if (!unwrap(&message))
-        return (struct grpc_verdict){FILTER_BAD_REQUEST, "grpc.message",
-                                     "the message is compressed, or not as long as its prefix "
-                                     "says"};
+        return (struct grpc_verdict){.decision = FILTER_BAD_REQUEST,
+                                     .rule = "grpc.message",
+                                     .reason =
+                                         "the message is compressed, or not as long as its prefix "
+                                         "says"};
     if (message.len > GRPC_MAX_MESSAGE)
-        return (struct grpc_verdict){FILTER_BAD_REQUEST, "grpc.message",
-                                     "the message is too large to judge"};
+        return (struct grpc_verdict){.decision = FILTER_BAD_REQUEST,
+                                     .rule = "grpc.message",
+                                     .reason = "the message is too large to judge"};
     return grpc_judge_message(policy, path, message, arena);
 }
 
@@ -57,5 +61,6 @@ struct filter_verdict explain_grpc(const struct filter_policy *policy, const cha
         .reason = call.reason,
         .endpoint_class = "grpc",
         .endpoint = path,
+        .remedy = call.remedy,
     };
 }

@@ -60,8 +60,9 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
     struct grpc_verdict verdict = grpc_judge_head(inspect->settings.policy, request->path,
                                                   request->headers, request->count, arena);
     if (verdict.decision == FILTER_NEED_BODY && ends)
-        verdict =
-            (struct grpc_verdict){FILTER_BAD_REQUEST, "grpc.message", "the call has no message"};
+        verdict = (struct grpc_verdict){.decision = FILTER_BAD_REQUEST,
+                                        .rule = "grpc.message",
+                                        .reason = "the call has no message"};
     enum h2_stream_state state =
         verdict.decision == FILTER_NEED_BODY ? H2_STREAM_HELD : H2_STREAM_PASSING;
     struct h2_stream *stream = h2_stream_add(inspect, id, state);

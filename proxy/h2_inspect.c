@@ -132,8 +132,9 @@ size_t h2_waiting(const struct h2_inspect *inspect) {
 }
 
 void h2_expire(struct h2_inspect *inspect) {
-    static const struct grpc_verdict late = {FILTER_BAD_REQUEST, "grpc.message",
-                                             "the call's message did not come in time"};
+    static const struct grpc_verdict late = {.decision = FILTER_BAD_REQUEST,
+                                             .rule = "grpc.message",
+                                             .reason = "the call's message did not come in time"};
     for (size_t i = 0; i < H2_MAX_STREAMS && inspect->waiting > 0; i++) {
         struct h2_stream *stream = &inspect->streams[i];
         if (stream->id == 0 || stream->state != H2_STREAM_HELD)

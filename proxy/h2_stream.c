@@ -127,7 +127,8 @@ bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_stream *stream
 static void refuse_message(struct h2_inspect *inspect, struct h2_stream *stream,
                            const char *reason) {
     h2_stream_refuse(inspect, stream, true,
-                     &(struct grpc_verdict){FILTER_BAD_REQUEST, "grpc.message", reason});
+                     &(struct grpc_verdict){
+                         .decision = FILTER_BAD_REQUEST, .rule = "grpc.message", .reason = reason});
 }
 
 /* The length that a message's prefix announces, with the prefix. */
