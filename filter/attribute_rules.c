@@ -56,10 +56,10 @@ static bool allows_any_frontend(const struct filter_policy *policy, struct slice
 static const struct attribute {
     const char *key;
     bool prefix; /* all keys that start so */
-    build_allows *allows;
+    bool (*allows)(const struct filter_policy *policy, struct slice value);
     const char *rule;
     const char *reason;
-    const char *switched; /* by this key of the policy */
+    const char *opened_by; /* the switch of a policy that lets more pass; NULL: none does */
 } attributes[] = {
     {"force-network-mode", false, allows_network, "buildkit.network",
      "a build may not use the network of the host; leave --network out, or give it default or "
@@ -99,6 +99,13 @@ static struct body_finding judge_caches(const struct message_context *context, s
     return finding_allow();
 }
 
+static struct body_finding refuse(const struct message_context *context,
+                                  const struct attribute *row, struct slice value) {
+    const struct filter_policy open = build_all_open(context->policy);
+    return finding_deny_switch(row->rule, row->reason,
+                               row->allows(&open, value) ? row->opened_by : NULL);
+}
+
 struct body_finding attribute_rule(const struct message_context *context,
                                    const struct protobuf_field *field) {
     struct slice key;
@@ -110,8 +117,7 @@ struct body_finding attribute_rule(const struct message_context *context,
         struct slice name = slice_from_string(row->key);
         bool matches = row->prefix ? slice_starts_with(key, name) : slice_equal(key, name);
         if (matches && !row->allows(context->policy, value))
-            return build_deny(row->rule, row->reason,
-                              build_key_opens(context->policy, row->allows, value, row->switched));
+            return refuse(context, row, value);
     }
     return judge_caches(context, key, value);
 }

@@ -1,8 +1,8 @@
 /* Judges the body of a request by the set of rules its endpoint names.
  *
  * The body is first validated as text exactly as the engine's decoder would read it
- * (filter/json.h); then each member that matters is looked at through a table. Bodies are never
- * changed: what was judged is what is sent. */
+ * (filter/json.h); then each member that matters is looked at through a table. Nothing here changes
+ * a body: what was judged is what is sent. */
 #ifndef DIND_PROXY_FILTER_BODY_RULES_H
 #define DIND_PROXY_FILTER_BODY_RULES_H
 

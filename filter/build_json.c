@@ -93,9 +93,11 @@ struct body_finding build_judge_arguments(const struct message_context *context,
          argument = argument->next)
         if (!build_allows_frontends(context->policy) &&
             slice_equal(slice_from_string(argument->string), SLICE("BUILDKIT_SYNTAX")))
-            finding = finding_deny("buildkit.frontend-source",
-                                   "a frontend image of one's own is not allowed; leave the build "
-                                   "argument BUILDKIT_SYNTAX out");
+            finding =
+                finding_deny_switch("buildkit.frontend-source",
+                                    "a frontend image of one's own is not allowed; leave the build "
+                                    "argument BUILDKIT_SYNTAX out",
+                                    "build.frontends");
     arena_reset(&tree);
     return finding;
 }

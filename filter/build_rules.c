@@ -3,7 +3,6 @@
 #include "filter/fields.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
-#include "filter/remedy.h"
 
 static bool is_one_of(struct slice value, const char *const *words) {
     for (; *words != NULL; words++)
@@ -12,23 +11,15 @@ static bool is_one_of(struct slice value, const char *const *words) {
     return false;
 }
 
-struct body_finding build_deny(const char *rule, const char *reason, const char *key) {
-    struct body_finding finding = finding_deny(rule, reason);
-    if (key != NULL)
-        finding.remedy = remedy_switch(key);
-    return finding;
-}
-
-const char *build_key_opens(const struct filter_policy *policy, build_allows *allows,
-                            struct slice value, const char *key) {
+struct filter_policy build_all_open(const struct filter_policy *policy) {
     struct filter_policy open = *policy;
     open.build =
         (struct filter_build){.network_host = true, .insecure = true, .remote_contexts = true};
-    return key != NULL && allows(&open, value) ? key : NULL;
+    return open;
 }
 
 bool build_allows_frontends(const struct filter_policy *policy) {
-    return policy->preset == FILTER_BLOCKLIST && !policy->build.deny_frontends;
+    return !policy->build.deny_frontends;
 }
 
 /* --- sources --- */
@@ -78,7 +69,7 @@ struct body_finding build_judge_output(const struct message_context *context, st
                             arena_printf(context->arena, "the exporter %s is not known here",
                                          quote(context->arena, type)));
     if (context->policy->build.deny_outputs)
-        return build_deny("buildkit.output", elsewhere, "build.outputs");
+        return finding_deny_switch("buildkit.output", elsewhere, "build.outputs");
     return finding_allow();
 }
 
@@ -89,7 +80,7 @@ struct body_finding build_judge_output_option(const struct message_context *cont
     if (!context->policy->build.deny_outputs || !slice_equal(key, SLICE("push")) ||
         slice_equal(value, SLICE("false")))
         return finding_allow();
-    return build_deny("buildkit.output", elsewhere, "build.outputs");
+    return finding_deny_switch("buildkit.output", elsewhere, "build.outputs");
 }
 
 /* --- caches --- */
@@ -107,13 +98,13 @@ struct body_finding build_judge_cache(const struct message_context *context, enu
                                          "local, inline or gha",
                                          quote(context->arena, type)));
     if (use == BUILD_CACHE_IMPORT && build->deny_cache_imports)
-        return build_deny("buildkit.cache-import",
-                          "a build may not import a cache; leave --cache-from out",
-                          "build.cache-imports");
+        return finding_deny_switch("buildkit.cache-import",
+                                   "a build may not import a cache; leave --cache-from out",
+                                   "build.cache-imports");
     if (use == BUILD_CACHE_EXPORT && build->deny_cache_exports &&
         !slice_equal(type, SLICE("inline")))
-        return build_deny("buildkit.cache-export",
-                          "a build may not export its cache; leave --cache-to out",
-                          "build.cache-exports");
+        return finding_deny_switch("buildkit.cache-export",
+                                   "a build may not export its cache; leave --cache-to out",
+                                   "build.cache-exports");
     return finding_allow();
 }

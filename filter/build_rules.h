@@ -7,18 +7,13 @@
 
 #include "filter/body_rules.h"
 #include "filter/message.h"
+#include "filter/policy.h"
 
 enum build_cache { BUILD_CACHE_IMPORT, BUILD_CACHE_EXPORT };
 
-/* A refusal that a switch of the policy would lift, such as "build.outputs"; NULL: none would. */
-struct body_finding build_deny(const char *rule, const char *reason, const char *key);
-
-/* Whether a value may pass. */
-typedef bool build_allows(const struct filter_policy *policy, struct slice value);
-
-/* `key` if a policy that allows builds all that one can would let the value pass, else NULL. */
-const char *build_key_opens(const struct filter_policy *policy, build_allows *allows,
-                            struct slice value, const char *key);
+/* The policy with all that its "build" switches can open: what a switch would let pass, passes with
+ * it. Borrows from `policy`. */
+struct filter_policy build_all_open(const struct filter_policy *policy);
 
 /* Frontend images of the client's own: code that reads the Dockerfile in the engine's place. */
 bool build_allows_frontends(const struct filter_policy *policy);

@@ -17,6 +17,13 @@ struct body_finding finding_deny(const char *rule, const char *reason) {
                                  .reason = reason != NULL ? reason : "this is not allowed"};
 }
 
+struct body_finding finding_deny_switch(const char *rule, const char *reason, const char *key) {
+    struct body_finding finding = finding_deny(rule, reason);
+    if (key != NULL)
+        finding.remedy = remedy_switch(key);
+    return finding;
+}
+
 struct body_finding finding_bad_request(const char *rule, const char *reason) {
     return (struct body_finding){.decision = FILTER_BAD_REQUEST,
                                  .rule = rule,

@@ -133,6 +133,8 @@ struct body_finding field_deny_word(const struct field_context *context, const s
 /* Findings. A reason of NULL (memory was out while it was written) becomes a general one. */
 struct body_finding finding_allow(void);
 struct body_finding finding_deny(const char *rule, const char *reason);
+/* The same for a refusal that the switch `key` of a policy lifts; NULL: none does. */
+struct body_finding finding_deny_switch(const char *rule, const char *reason, const char *key);
 struct body_finding finding_bad_request(const char *rule, const char *reason);
 struct body_finding finding_no_memory(void);
 

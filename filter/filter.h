@@ -52,7 +52,7 @@ struct filter_build {
     bool deny_outputs;       /* results elsewhere than in the engine's image store */
     bool deny_cache_imports; /* --cache-from */
     bool deny_cache_exports; /* --cache-to */
-    bool deny_frontends;     /* frontend images of one's own; always so as an allowlist */
+    bool deny_frontends;     /* frontend images of one's own */
 };
 
 struct filter_settings {

@@ -84,15 +84,10 @@ static const struct method {
 };
 
 static struct grpc_verdict deny(const char *rule, const char *reason) {
-    return (struct grpc_verdict){
-        .decision = FILTER_DENY,
-        .rule = rule,
-        .reason = reason ? reason : "the proxy is out of memory; try again later",
-    };
-}
-
-static struct grpc_verdict pass(enum filter_decision decision, const char *rule) {
-    return (struct grpc_verdict){.decision = decision, .rule = rule};
+    return (struct grpc_verdict){.decision = FILTER_DENY,
+                                 .rule = rule,
+                                 .reason = reason ? reason
+                                                  : "the proxy is out of memory; try again later"};
 }
 
 static struct grpc_verdict from_finding(struct body_finding finding) {
@@ -137,12 +132,14 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
         policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
     switch (verdict) {
     case METHOD_PASS:
-        return pass(FILTER_ALLOW, "grpc.method");
+        return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"};
     case METHOD_MESSAGE:
-        return pass(FILTER_NEED_BODY, "grpc.method");
+        return (struct grpc_verdict){.decision = FILTER_NEED_BODY, .rule = "grpc.method"};
     case METHOD_SESSION: {
         struct grpc_verdict session = from_finding(session_rules_judge(policy, headers, count));
-        return session.decision == FILTER_ALLOW ? pass(FILTER_ALLOW, "grpc.method") : session;
+        return session.decision == FILTER_ALLOW
+                   ? (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"}
+                   : session;
     }
     case METHOD_REFUSE:
         break;
@@ -162,6 +159,6 @@ struct grpc_verdict grpc_judge_message(const struct filter_policy *policy, struc
     const struct message_context context = {.policy = policy, .arena = arena};
     struct body_finding finding = message_judge(&context, method->message, message);
     if (finding.decision == FILTER_ALLOW)
-        return pass(FILTER_ALLOW, "grpc.message");
+        return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.message"};
     return from_finding(finding);
 }

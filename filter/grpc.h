@@ -17,9 +17,9 @@ enum {
  */
 struct grpc_verdict {
     enum filter_decision decision;
-    const char *rule;            /* static */
-    const char *reason;          /* NULL when allowed; in the arena or static */
-    struct filter_remedy remedy; /* of a refusal */
+    const char *rule;   /* static */
+    const char *reason; /* NULL when allowed; in the arena or static */
+    struct filter_remedy remedy;
 };
 
 /* `headers` are the regular ones; the pseudo headers but `path` are the caller's to check. */

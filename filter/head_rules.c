@@ -1,8 +1,11 @@
 #include "filter/head_rules.h"
 
 #include "filter/build_rules.h"
+#include "filter/fields.h"
+#include "filter/image_name.h"
 #include "filter/image_rules.h"
 #include "filter/policy.h"
+#include "filter/remedy.h"
 #include "filter/session_rules.h"
 
 const char head_rules_buildkit_reason[] = "BuildKit is switched off here; build with "
@@ -13,10 +16,10 @@ const char head_rules_buildkit_reason[] = "BuildKit is switched off here; build 
 struct parameter_rule {
     const char *key;
     /* Whether a value may pass. The engine takes a parameter that is there but empty for absent. */
-    build_allows *allows;
+    bool (*allows)(const struct filter_policy *policy, struct slice value);
     const char *rule;
     const char *reason;
-    const char *switched; /* by this key of the policy */
+    const char *opened_by; /* the switch of a policy that lets more pass; NULL: none does */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -165,6 +168,15 @@ static struct head_finding from_body(struct body_finding found) {
                                  .remedy = found.remedy};
 }
 
+static struct head_finding refuse(const struct filter_policy *policy,
+                                  const struct parameter_rule *rule, struct slice value) {
+    const struct filter_policy open = build_all_open(policy);
+    struct head_finding found = finding(FILTER_DENY, rule->rule, rule->reason);
+    if (rule->opened_by != NULL && rule->allows(&open, value))
+        found.remedy = remedy_switch(rule->opened_by);
+    return found;
+}
+
 /* A refusal is told before an ambiguity, since it says what to change. */
 static struct head_finding judge_parameters(const struct head_context *context,
                                             const struct parameter_rule *rules, size_t count) {
@@ -177,9 +189,7 @@ static struct head_finding judge_parameters(const struct head_context *context,
         for (size_t j = 0; j < context->query->count; j++) {
             const struct query_pair *pair = &context->query->pairs[j];
             if (slice_equal(pair->key, key) && !rules[i].allows(context->policy, pair->value))
-                return from_body(build_deny(rules[i].rule, rules[i].reason,
-                                            build_key_opens(context->policy, rules[i].allows,
-                                                            pair->value, rules[i].switched)));
+                return refuse(context->policy, &rules[i], pair->value);
         }
     }
     if (ambiguous)
@@ -199,12 +209,12 @@ static bool adds_hosts(const struct query *query) {
 struct head_finding head_rule_build(const struct head_context *context) {
     struct head_finding found =
         judge_parameters(context, build_parameters, COUNT(build_parameters));
-    if (found.decision == FILTER_ALLOW && context->policy->build.deny_add_hosts &&
-        adds_hosts(context->query))
-        return from_body(build_deny("build.extrahosts",
-                                    "a build may not be given names of hosts; leave --add-host out",
-                                    "build.add-hosts"));
-    return found;
+    if (found.decision != FILTER_ALLOW || !context->policy->build.deny_add_hosts ||
+        !adds_hosts(context->query))
+        return found;
+    return from_body(finding_deny_switch(
+        "build.extrahosts", "a build may not be given names of hosts; leave --add-host out",
+        "build.add-hosts"));
 }
 
 /* Which image goes in or out, by the policy's patterns. The tag counts only where it does. */
@@ -236,6 +246,11 @@ struct head_finding head_rule_image_create(const struct head_context *context) {
         return finding(
             FILTER_BAD_REQUEST, "request.query",
             "name the image to pull in fromImage, or set fromSrc to '-' and send it as the body");
+    /* Nobody can say what is in it, it may take any name, and it shares its route with pulling. */
+    if (use.patterns->given && !image_name_any(use.patterns))
+        return finding(FILTER_DENY, "image.import",
+                       "importing is not allowed where only some images may come in; pull one that "
+                       "the policy names");
     return found;
 }
 

@@ -119,6 +119,29 @@ static struct body_finding judge_pids(const struct field_context *context, const
     return judge_amount(context, limit, &pids_words, pids);
 }
 
+static bool is_ascii(struct slice text) {
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.data[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Real-time priority takes a process out of its quota (sched(7)). The engine makes the name of a
+ * limit with strings.ToUpper, which makes an I of a dotless i as well (moby, daemon/oci_linux.go);
+ * and of two names it takes one. */
+static bool has_realtime(const cJSON *object) {
+    const cJSON *limits = fields_member(object, SLICE("Ulimits"));
+    const cJSON *first = limits != NULL ? limits->child : NULL;
+    for (const cJSON *limit = first; limit != NULL; limit = limit->next) {
+        for (const cJSON *member = limit->child; member != NULL; member = member->next) {
+            struct slice name = cJSON_IsString(member) ? fields_text(member) : SLICE("");
+            if (slice_equal_ignoring_case(name, SLICE("rtprio")) || !is_ascii(name))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* By NanoCpus, or by a quota of each period; which of the two, the engine lets only one be. */
 static struct body_finding judge_cpus(const struct field_context *context, const cJSON *object,
                                       bool absent) {
@@ -128,6 +151,10 @@ static struct body_finding judge_cpus(const struct field_context *context, const
     double period;
     if (!is_set(limit))
         return finding_allow();
+    if (has_realtime(object))
+        return finding_deny("create.limit-realtime",
+                            "real-time priority would pass by the limit of processors; drop "
+                            "--ulimit rtprio");
     if (!read_number(object, SLICE("NanoCpus"), &nano))
         return fail_type(context, "NanoCpus");
     if (!read_number(object, SLICE("CpuQuota"), &quota))

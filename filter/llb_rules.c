@@ -14,9 +14,10 @@ struct body_finding llb_rule_network(const struct message_context *context,
     bool host = field->value == NETWORK_HOST && context->policy->build.network_host;
     if (host || field->value == NETWORK_SANDBOX || field->value == NETWORK_NONE)
         return finding_allow();
-    return build_deny("buildkit.exec-network",
-                      "a build step may not use the host's network; leave --network=host out",
-                      field->value == NETWORK_HOST ? "build.network-host" : NULL);
+    return finding_deny_switch(
+        "buildkit.exec-network",
+        "a build step may not use the host's network; leave --network=host out",
+        field->value == NETWORK_HOST ? "build.network-host" : NULL);
 }
 
 /* SecurityMode. */
@@ -26,9 +27,9 @@ static struct body_finding judge_security(const struct message_context *context,
     bool insecure = field->value == SECURITY_INSECURE && context->policy->build.insecure;
     if (insecure || field->value == SECURITY_SANDBOX)
         return finding_allow();
-    return build_deny("buildkit.exec-security",
-                      "a build step may not run privileged; leave --security=insecure out",
-                      field->value == SECURITY_INSECURE ? "build.insecure" : NULL);
+    return finding_deny_switch("buildkit.exec-security",
+                               "a build step may not run privileged; leave --security=insecure out",
+                               field->value == SECURITY_INSECURE ? "build.insecure" : NULL);
 }
 
 static struct body_finding refuse_devices(const struct message_context *context,
@@ -44,9 +45,9 @@ struct body_finding llb_rule_host(const struct message_context *context,
     (void)field;
     if (!context->policy->build.deny_add_hosts)
         return finding_allow();
-    return build_deny("buildkit.add-hosts",
-                      "a build may not be given names of hosts; leave --add-host out",
-                      "build.add-hosts");
+    return finding_deny_switch("buildkit.add-hosts",
+                               "a build may not be given names of hosts; leave --add-host out",
+                               "build.add-hosts");
 }
 
 static struct body_finding judge_cgroup(const struct message_context *context,
@@ -182,8 +183,9 @@ struct body_finding llb_rule_inputs(const struct message_context *context,
     if (finding.decision != FILTER_ALLOW || context->policy->build.remote_contexts ||
         !is_far_context(value))
         return finding;
-    return build_deny("buildkit.remote",
-                      "the engine may not fetch a build context itself; clone or download it "
-                      "and build from the local folder",
-                      "build.remote-contexts");
+    return finding_deny_switch(
+        "buildkit.remote",
+        "the engine may not fetch a build context itself; clone or download it "
+        "and build from the local folder",
+        "build.remote-contexts");
 }

@@ -10,6 +10,7 @@
 #include "filter/policy.h"
 #include "filter/policy_keys.h"
 #include "filter/policy_value.h"
+#include "filter/presets.h"
 #include "filter/quote.h"
 
 struct filter_settings policy_defaults(void) {
@@ -116,7 +117,13 @@ static bool read_section(const struct policy_reader *reader, const cJSON *object
 
 bool policy_read(const struct policy_reader *reader, const cJSON *object, bool outermost,
                  struct filter_settings *settings) {
-    if (policy_member(object, "preset") != NULL)
+    /* Wherever it stands, what the other keys change is what it says. */
+    const cJSON *preset = policy_member(object, "preset");
+    if (preset != NULL) {
         *settings = policy_defaults();
+        if (!policy_value_read(reader, policy_key_find(SLICE("preset")), preset, settings))
+            return false;
+        preset_set_defaults(settings);
+    }
     return read_section(reader, object, SLICE(""), outermost, settings);
 }

@@ -52,6 +52,10 @@ enum filter_preset preset_base(enum filter_preset preset) {
     return found != NULL ? found->base : FILTER_ALLOWLIST;
 }
 
+void preset_set_defaults(struct filter_settings *settings) {
+    settings->build.deny_frontends = preset_base(settings->preset) == FILTER_ALLOWLIST;
+}
+
 bool preset_pattern_names(struct slice pattern, const struct endpoint *endpoint) {
     struct slice route = slice_from_string(endpoint->route);
     struct slice get = SLICE("GET ");

@@ -11,6 +11,9 @@
 /* "blocklist", …: static; NULL for what is no preset. */
 const char *preset_name(enum filter_preset preset);
 
+/* Sets what of the settings depends on their preset and is not in the endpoint table. */
+void preset_set_defaults(struct filter_settings *settings);
+
 /* The one of the two columns of the tables that a preset goes by: FILTER_BLOCKLIST or
  * FILTER_ALLOWLIST. */
 enum filter_preset preset_base(enum filter_preset preset);

@@ -10,6 +10,7 @@
 #include "filter/near.h"
 #include "filter/policy_print.h"
 #include "filter/policy_read.h"
+#include "filter/presets.h"
 #include "filter/quote.h"
 
 enum {
@@ -50,6 +51,7 @@ struct filter_rules *filter_rules_new(const struct filter_settings *settings, ch
         return NULL;
     }
     rules->others.settings = *settings;
+    preset_set_defaults(&rules->others.settings);
     bool sound = complete(&rules->others, error, error_size);
     /* They point to what the caller owns. */
     rules->others.settings = (struct filter_settings){0};

@@ -10,28 +10,30 @@
 
 #define ROWS(rows_) .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0])
 
-/* Those that a policy may grant; device, and whatever comes after them, is none. The engine has
- * to grant them as well. */
+/* Nothing but these: device, and whatever comes after them, is never granted. Entitlements that a
+ * policy grants are still the engine's to grant. */
+static const char *key_of(struct slice entitlement) {
+    if (slice_equal(entitlement, SLICE("network.host")))
+        return "build.network-host";
+    return slice_equal(entitlement, SLICE("security.insecure")) ? "build.insecure" : NULL;
+}
+
+static bool is_granted(const struct filter_build *build, struct slice entitlement) {
+    return (build->network_host && slice_equal(entitlement, SLICE("network.host"))) ||
+           (build->insecure && slice_equal(entitlement, SLICE("security.insecure")));
+}
+
 static struct body_finding judge_entitlement(const struct message_context *context,
                                              const struct protobuf_field *field) {
-    const struct filter_build *build = &context->policy->build;
-    const char *key = NULL;
-    bool granted = false;
-    if (slice_equal(field->bytes, SLICE("network.host"))) {
-        key = "build.network-host";
-        granted = build->network_host;
-    } else if (slice_equal(field->bytes, SLICE("security.insecure"))) {
-        key = "build.insecure";
-        granted = build->insecure;
-    }
-    if (granted)
+    if (is_granted(&context->policy->build, field->bytes))
         return finding_allow();
-    return build_deny("buildkit.entitlement",
-                      arena_printf(context->arena,
-                                   "a build may not ask for %s; leave --allow, --network=host and "
-                                   "the like out",
-                                   quote(context->arena, field->bytes)),
-                      key);
+    return finding_deny_switch(
+        "buildkit.entitlement",
+        arena_printf(context->arena,
+                     "a build may not ask for %s; leave --allow, --network=host "
+                     "and the like out",
+                     quote(context->arena, field->bytes)),
+        key_of(field->bytes));
 }
 
 static struct body_finding judge_frontend(const struct message_context *context,
@@ -139,9 +141,10 @@ static struct body_finding judge_session_exporter(const struct message_context *
                                                   const struct protobuf_field *field) {
     if (field->value == 0 || !context->policy->build.deny_outputs)
         return finding_allow();
-    return build_deny("buildkit.output",
-                      "exporters that are named by the session are not allowed; leave --output out",
-                      "build.outputs");
+    return finding_deny_switch(
+        "buildkit.output",
+        "exporters that are named by the session are not allowed; leave --output out",
+        "build.outputs");
 }
 
 /* --- the requests --- */

@@ -14,10 +14,10 @@ static struct body_finding judge_identifier(const struct message_context *contex
     if (field->bytes.len == 0 || context->policy->build.remote_contexts ||
         build_source_is_near(field->bytes))
         return finding_allow();
-    return build_deny("buildkit.remote",
-                      "a source policy may not turn a source into a URL that the engine fetches; "
-                      "name an image",
-                      "build.remote-contexts");
+    return finding_deny_switch("buildkit.remote",
+                               "a source policy may not turn a source into a URL that "
+                               "the engine fetches; name an image",
+                               "build.remote-contexts");
 }
 
 static const struct message_row update_rows[] = {

@@ -8,7 +8,9 @@
 #include "proxy/access_log.h"
 #include "proxy/audit_lines.h"
 #include "proxy/identity.h"
+#include "proxy/learner.h"
 #include "proxy/log.h"
+#include "proxy/owner_check.h"
 #include "proxy/worker.h"
 
 enum {
@@ -132,11 +134,12 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
 }
 
 /* Whether a refused request passes all the same, as the mode says. What is sent is what was judged,
- * as ever, and a tunnel opens only if its route has one. What is malformed besides is refused. */
+ * as ever, and a tunnel opens only if its route has one. What is malformed besides is refused, and
+ * so is what would reach others' objects. */
 static bool overrule(struct conn *conn) {
     struct conn_request *request = &conn->request;
     if (request->verdict.decision != FILTER_DENY || request->client->policy == NULL ||
-        conn->worker->shared->config->mode == CONFIG_ENFORCE)
+        request->for_others || conn->worker->shared->config->mode == CONFIG_ENFORCE)
         return false;
     struct filter_verdict form =
         filter_judge_form(request->client->policy, &request->http.judged, &conn->arena);
@@ -149,11 +152,9 @@ static bool overrule(struct conn *conn) {
     return true;
 }
 
-/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer. */
-static enum progress act_on(struct conn *conn, size_t body) {
+enum progress conn_act(struct conn *conn, size_t body, bool whole) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
-    bool whole = request->http.framing.done || body > 0;
     bool passes = verdict->decision == FILTER_ALLOW || overrule(conn);
     count_request(conn);
     if (passes) {
@@ -173,10 +174,37 @@ static enum progress act_on(struct conn *conn, size_t body) {
     return reply_refusal(conn, 400, verdict->reason, verdict->rule, false);
 }
 
+/* The filter has spoken, finally. `body` bytes of judged body are at the front of the buffer, which
+ * are `payload` without their framing. */
+static enum progress act_on(struct conn *conn, struct slice payload, size_t body) {
+    const struct conn_request *request = &conn->request;
+    bool whole = request->http.framing.done || body > 0;
+    bool passes = request->verdict.decision == FILTER_ALLOW || overrule(conn);
+    if (passes && conn->worker->shared->learner != NULL)
+        learner_offer(conn->worker->shared->learner, &request->http.judged, payload,
+                      request->would_deny);
+    return passes && request->owner != NULL ? owner_check_begin(conn, body, whole)
+                                            : conn_act(conn, body, whole);
+}
+
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
-    conn->request.verdict = filter_judge_body(conn->request.client->policy,
-                                              &conn->request.http.judged, body, &conn->arena);
-    return act_on(conn, wire);
+    struct conn_request *request = &conn->request;
+    if (request->owner != NULL)
+        owner_judge_body(conn, body);
+    else
+        request->verdict =
+            filter_judge_body(request->client->policy, &request->http.judged, body, &conn->arena);
+    return act_on(conn, body, wire);
+}
+
+/* Whether the body is gathered although the head is refused, since something is to be learned of
+ * it. */
+static bool learns_body(struct conn *conn) {
+    const struct conn_request *request = &conn->request;
+    return conn->worker->shared->learner != NULL && request->verdict.decision == FILTER_DENY &&
+           !request->for_others &&
+           filter_judge_form(request->client->policy, &request->http.judged, &conn->arena)
+                   .decision == FILTER_NEED_BODY;
 }
 
 /* A head is complete: parses and judges it. From here on it stands in the arena, and what is sent
@@ -197,11 +225,14 @@ static enum progress take_head(struct conn *conn, size_t head_len) {
     /* Its body is judged by the same policy as its head, whatever is reloaded meanwhile. */
     request->lease = lease_use(conn->worker->lease);
     request->client = identity_client(conn, request->lease->set->rules);
-    request->verdict =
-        filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
-    if (request->verdict.decision != FILTER_NEED_BODY) {
+    if (request->client->ownership)
+        owner_judge_head(conn);
+    else
+        request->verdict =
+            filter_judge_head(request->client->policy, &request->http.judged, &conn->arena);
+    if (request->verdict.decision != FILTER_NEED_BODY && !learns_body(conn)) {
         deadline_cancel(&conn->worker->deadlines, &conn->deadline);
-        return act_on(conn, 0);
+        return act_on(conn, slice_of(NULL, 0), 0);
     }
     request->judged_body = request->http.framing;
     if (request->judged_body.done)
@@ -411,6 +442,7 @@ static const struct {
     [CONN_HANDSHAKE] = {run_handshake, 0, "the TLS handshake took too long"},
     [CONN_HEAD] = {run_head, 408, "the request did not come in time"},
     [CONN_BODY] = {run_body, 408, "the request's body did not come in time"},
+    [CONN_OWNER] = {owner_check_run, 504, "the Docker engine did not answer in time"},
     [CONN_CONNECT] = {exchange_connect, 504,
                       "the Docker engine did not accept the connection in time"},
     [CONN_EXCHANGE] = {exchange_run, 0, NULL}, /* no deadline is ever armed */
@@ -445,7 +477,8 @@ void conn_expired(struct conn *conn) {
     }
     unsigned status = states[conn->state].expired_status;
     conn->request.outcome = "timeout";
-    if (conn->state == CONN_CONNECT && conn->upstream != NULL)
+    if ((conn->state == CONN_CONNECT || conn->state == CONN_OWNER) && conn->upstream != NULL &&
+        conn->upstream->phase != UPSTREAM_READY)
         upstream_timed_out(&conn->worker->upstreams, conn->upstream);
     if (status != 0 && conn->request.began)
         (void)reply_fault(conn, status, "%s", states[conn->state].expired);

@@ -24,11 +24,13 @@
 
 struct worker;
 struct h2_inspect;
+struct owner_check;
 
 enum conn_state {
     CONN_HANDSHAKE, /* the client's TLS handshake */
     CONN_HEAD,      /* waiting for a request's head, or idle */
     CONN_BODY,      /* gathering a body that has to be judged */
+    CONN_OWNER,     /* asking the engine whose the objects are that the request names */
     CONN_CONNECT,   /* an engine connection is coming up */
     CONN_EXCHANGE,  /* request going up, response coming down */
     CONN_TUNNEL,    /* the engine hijacked the connection */
@@ -52,6 +54,8 @@ struct conn_request {
     struct slice head;                  /* as judged and as sent; in the arena */
     struct http_request http;
     struct filter_verdict verdict;
+    struct owner_check
+        *owner; /* in the arena; NULL: nobody's objects are told apart, or all is told */
     struct http_response response;
     struct framing judged_body;
     size_t judged_len;  /* bytes of the judged body on the wire that have come */
@@ -67,6 +71,7 @@ struct conn_request {
     bool began;              /* a head has begun to arrive: there is something to log */
     unsigned interims;       /* 1xx answers so far */
     unsigned status;         /* sent to the client, for the log */
+    bool for_others;         /* refused for the sake of others' objects, which no mode changes */
     bool would_deny;         /* the policy refuses it, and the mode lets it pass */
     bool audited;            /* its line is in the audit log */
     bool grpc;               /* the calls in its tunnel are judged */
@@ -143,10 +148,17 @@ void conn_count_as(struct conn *conn, enum counter_stream kind);
 /* conn.c: the connection is of no more use; `outcome` for the log. */
 enum progress conn_fail(struct conn *conn, const char *outcome);
 
+/* conn.c: acts on the verdict, which is final. `body` bytes of judged body are at the front of the
+ * buffer; `whole`: nothing of the request comes after them. */
+enum progress conn_act(struct conn *conn, size_t body, bool whole);
+
 /* exchange.c: an approved request goes to the engine. `body` bytes at the front of conn->in are its
  * judged body; with `framing` the rest follows as it comes. */
 enum progress exchange_begin(struct conn *conn, size_t body, struct framing framing);
 enum progress exchange_connect(struct conn *conn);
+/* Drives conn->upstream to readiness: NEXT when it is or when the client has been answered that it
+ * cannot be, which the state tells. */
+enum progress exchange_reach(struct conn *conn, bool *ready);
 enum progress exchange_run(struct conn *conn);
 enum progress exchange_tunnel(struct conn *conn);
 /* grpc_tunnel.c: the engine has opened /grpc; its answer's head is the first `head_len` bytes in
@@ -166,6 +178,11 @@ enum progress reply_refusal(struct conn *conn, unsigned status, const char *mess
 /* The same for a fault of the engine or of ours: without the refusals' prefix. */
 __attribute__((format(printf, 3, 4))) enum progress reply_fault(struct conn *conn, unsigned status,
                                                                 const char *format, ...);
+/* The engine's own answer 404, in its words: there is no such object. */
+enum progress reply_missing(struct conn *conn, const char *message, bool keep);
+/* An error that the engine answered a question of ours with. */
+enum progress reply_engine_error(struct conn *conn, unsigned status, const char *message,
+                                 bool keep);
 /* Writes 100 Continue, then goes on in `next`. */
 enum progress reply_continue(struct conn *conn, enum conn_state next);
 enum progress reply_run(struct conn *conn);

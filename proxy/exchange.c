@@ -63,9 +63,10 @@ enum progress exchange_begin(struct conn *conn, size_t body, struct framing fram
     return take_upstream(conn, false);
 }
 
-enum progress exchange_connect(struct conn *conn) {
+enum progress exchange_reach(struct conn *conn, bool *ready) {
     const char *why;
     char engine[300];
+    *ready = false;
     switch (upstream_connect(pool_of(conn), conn->upstream, &why)) {
     case UPSTREAM_WAIT:
         return PROGRESS_WAIT;
@@ -81,6 +82,15 @@ enum progress exchange_connect(struct conn *conn) {
     case UPSTREAM_OK:
         break;
     }
+    *ready = true;
+    return PROGRESS_NEXT;
+}
+
+enum progress exchange_connect(struct conn *conn) {
+    bool ready;
+    enum progress progress = exchange_reach(conn, &ready);
+    if (!ready)
+        return progress;
     deadline_cancel(&conn->worker->deadlines, &conn->deadline);
     conn_count_as(conn, strcmp(conn->request.verdict.endpoint_class, "stream") == 0
                             ? COUNTER_STREAM

@@ -4,6 +4,7 @@
 #include "proxy/conn.h"
 #include "proxy/h2.h"
 #include "proxy/h2_inspect.h"
+#include "proxy/learner.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
 
@@ -17,7 +18,7 @@ static bool is_permissive(const struct conn *conn) {
     return conn->worker->shared->config->mode != CONFIG_ENFORCE;
 }
 
-static void report(void *context, struct slice path, const struct grpc_verdict *verdict) {
+static void report(void *context, const struct h2_call *call, const struct grpc_verdict *verdict) {
     static const char *const words[] = {[FILTER_ALLOW] = "allow",
                                         [FILTER_NEED_BODY] = "none",
                                         [FILTER_DENY] = "deny",
@@ -27,7 +28,10 @@ static void report(void *context, struct slice path, const struct grpc_verdict *
     const char *word = words[verdict->decision];
     if (verdict->decision == FILTER_DENY && is_permissive(conn))
         word = "would-deny";
-    audit_call(conn, path, verdict, word);
+    audit_call(conn, call->path, verdict, word);
+    struct learner *learner = conn->worker->shared->learner;
+    if (learner != NULL && verdict->decision != FILTER_BAD_REQUEST)
+        learner_offer_call(learner, call, &conn->log_limit);
     if (verdict->decision == FILTER_ALLOW)
         return;
     if (!log_enabled(LOG_WARNING) || !log_limit_pass(&conn->log_limit, deadline_now(), &suppressed))
@@ -37,7 +41,7 @@ static void report(void *context, struct slice path, const struct grpc_verdict *
     log_string(&record, "client", conn->peer);
     if (conn->client.tls != NULL)
         log_string(&record, "cn", tls_peer_name(conn->client.tls));
-    log_slice(&record, "path", slice_first(path, 256));
+    log_slice(&record, "path", slice_first(call->path, 256));
     log_string(&record, "verdict", word);
     log_string(&record, "rule", verdict->rule);
     if (suppressed > 0)

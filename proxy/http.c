@@ -381,11 +381,18 @@ const char *http_reason(unsigned status) {
         unsigned status;
         const char *reason;
     } reasons[] = {
-        {400, "Bad Request"},           {403, "Forbidden"},
-        {408, "Request Timeout"},       {413, "Content Too Large"},
-        {417, "Expectation Failed"},    {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"}, {502, "Bad Gateway"},
-        {503, "Service Unavailable"},   {504, "Gateway Timeout"},
+        {400, "Bad Request"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {417, "Expectation Failed"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
     };
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         if (reasons[i].status == status)

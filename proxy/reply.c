@@ -80,6 +80,15 @@ enum progress reply_fault(struct conn *conn, unsigned status, const char *format
     return reply_message(conn, status, arena_printf(&conn->arena, "dind-proxy: %s", text), false);
 }
 
+enum progress reply_missing(struct conn *conn, const char *message, bool keep) {
+    return reply_message(conn, 404, message, keep);
+}
+
+enum progress reply_engine_error(struct conn *conn, unsigned status, const char *message,
+                                 bool keep) {
+    return reply_message(conn, status, message, keep);
+}
+
 enum progress reply_continue(struct conn *conn, enum conn_state next) {
     conn->request.continue_sent = true;
     conn->reply = SLICE("HTTP/1.1 100 Continue\r\n\r\n");

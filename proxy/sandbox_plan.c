@@ -9,33 +9,42 @@
 
 enum { DNS_PORT = 53 };
 
-/* The options whose files are written. */
-static const char *const written[] = {"--audit-log", "--learn-file"};
+/* The options whose files are written; some take the name of an open descriptor in a file's place.
+ */
+static const struct written {
+    const char *flag;
+    bool or_descriptor;
+} written[] = {{"--audit-log", true}, {"--learn-file", false}};
 
-static bool is_written(const struct option *option) {
+/* NULL: the option's file is only read. */
+static const struct written *find_written(const struct option *option) {
     for (size_t i = 0; i < sizeof written / sizeof *written; i++)
-        if (strcmp(option->flag, written[i]) == 0)
-            return true;
-    return false;
+        if (strcmp(option->flag, written[i].flag) == 0)
+            return &written[i];
+    return NULL;
 }
 
-/* Descriptors that are open already can be named in the place of a file. */
 static bool is_descriptor(const char *file) {
     return strcmp(file, "stderr") == 0 || strcmp(file, "stdout") == 0 ||
            strncmp(file, "fd:", 3) == 0;
+}
+
+static int plan_file(struct sandbox *sandbox, const struct option *option, const char *file,
+                     struct error *error) {
+    const struct written *writes = find_written(option);
+    if (writes == NULL)
+        return sandbox_paths_add(&sandbox->paths, SANDBOX_READ, file, error);
+    if (writes->or_descriptor && is_descriptor(file))
+        return 0;
+    return sandbox_plan_write(sandbox, file, error);
 }
 
 /* A reload reads all of them, so all of them count that any option names. */
 static int plan_files(struct sandbox *sandbox, const struct config *config, struct error *error) {
     for (size_t i = 0; i < option_count; i++) {
         const char *const *file = (const void *)((const char *)config + option_table[i].field);
-        if (option_table[i].kind != &option_kind_file || *file == NULL)
-            continue;
-        bool writes = is_written(&option_table[i]);
-        if (writes && is_descriptor(*file))
-            continue;
-        if ((writes ? sandbox_plan_write(sandbox, *file, error)
-                    : sandbox_paths_add(&sandbox->paths, SANDBOX_READ, *file, error)) != 0)
+        if (option_table[i].kind == &option_kind_file && *file != NULL &&
+            plan_file(sandbox, &option_table[i], *file, error) != 0)
             return -1;
     }
     return 0;

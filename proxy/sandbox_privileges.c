@@ -20,15 +20,13 @@ bool sandbox_no_new_privileges(char *text, size_t size) {
 /* RLIMIT_NPROC is not among them: it counts all processes of the user, not ours. Nor is
  * RLIMIT_FSIZE: standard error may be a file, and grows. Nor RLIMIT_NOFILE, which is what
  * --max-connections needs. */
-static const int limits[] = {RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_RTPRIO, RLIMIT_NICE};
-
 bool sandbox_no_core_dumps(char *text, size_t size) {
     const struct rlimit none = {0, 0};
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        if (setrlimit(limits[i], &none) != 0) {
-            (void)snprintf(text, size, "a limit could not be lowered: %s", strerror(errno));
-            return false;
-        }
+    /* One by one, as the C libraries differ in the type of the first argument. */
+    if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_MSGQUEUE, &none) != 0 ||
+        setrlimit(RLIMIT_RTPRIO, &none) != 0 || setrlimit(RLIMIT_NICE, &none) != 0) {
+        (void)snprintf(text, size, "a limit could not be lowered: %s", strerror(errno));
+        return false;
     }
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
         return true;

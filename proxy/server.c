@@ -14,6 +14,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/audit.h"
 #include "proxy/engine.h"
+#include "proxy/learner.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/metrics.h"
@@ -148,6 +149,11 @@ static int start_threads(struct server *server, struct error *error) {
     if (audit_start() < 0)
         return error_set(error, "cannot start the audit log's thread: %s", strerror(errno));
     (void)audit_attach();
+    if (config->mode == CONFIG_LEARN) {
+        server->shared.learner = learner_start(config->learn_file, error);
+        if (server->shared.learner == NULL)
+            return -1;
+    }
     server->workers = calloc(config->workers, sizeof server->workers[0]);
     if (server->workers == NULL)
         return error_set(error, "out of memory");
@@ -406,6 +412,7 @@ static void stop(struct server *server) {
     for (size_t i = 0; i < server->worker_count; i++)
         worker_join(&server->workers[i]);
     free(server->workers);
+    learner_stop(server->shared.learner);
     if (server->announced)
         audit_message(LOG_INFO, "stop", "the proxy has ended");
     metrics_server_stop(&server->metrics_server);

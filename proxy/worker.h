@@ -15,6 +15,8 @@
 #include "proxy/ruleset.h"
 #include "proxy/upstream.h"
 
+struct learner;
+
 /* What the threads share. Unchanging but for the atomics. */
 struct shared {
     const struct config *config;
@@ -23,6 +25,7 @@ struct shared {
     _Atomic unsigned connections; /* open client connections */
     _Atomic bool accept_paused;   /* the acceptor waits for one to close */
     int accept_wake;              /* eventfd that tells it so */
+    struct learner *learner;      /* NULL but in CONFIG_LEARN */
     uint64_t run_id;              /* of this run, for the audit log's request ids */
 };
 

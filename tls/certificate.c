@@ -1,8 +1,11 @@
 #include "tls/certificate.h"
 
+#include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tls/name_match.h"
+#include "tls/tls.h"
 #include "tls/wolf.h"
 
 static int read_date(const unsigned char *der, int der_len, time_t *when) {
@@ -76,6 +79,73 @@ int tls_certificate_read(const unsigned char *der, size_t len, const char *serve
     if (result == 0)
         result = read_facts(&cert, server_name, facts);
     wc_FreeDecodedCert(&cert);
+    return result;
+}
+
+/* An entry as text; NULL if it is of a type without one, which is passed over. */
+static const char *entry_text(const DNS_entry *entry, char *room, size_t size, size_t *len) {
+    *len = (size_t)entry->len;
+    switch (entry->type) {
+    case ASN_DNS_TYPE:
+    case ASN_URI_TYPE:
+    case ASN_RFC822_TYPE:
+        return entry->name;
+    case ASN_IP_TYPE:
+        if ((entry->len != 4 && entry->len != 16) ||
+            inet_ntop(entry->len == 4 ? AF_INET : AF_INET6, entry->name, room, (socklen_t)size) ==
+                NULL)
+            return NULL;
+        *len = strlen(room);
+        return room;
+    default:
+        return NULL;
+    }
+}
+
+/* Appends the names of one of wolfSSL's lists. */
+static int add_names(const DNS_entry *entries, char *names, size_t *size, size_t *count) {
+    for (const DNS_entry *entry = entries; entry != NULL; entry = entry->next) {
+        char room[INET6_ADDRSTRLEN];
+        size_t len;
+        const char *text = entry->len <= 0 || entry->name == NULL
+                               ? NULL
+                               : entry_text(entry, room, sizeof room, &len);
+        if (text == NULL)
+            continue;
+        if (++*count > TLS_ALT_NAMES || len >= TLS_ALT_NAMES_SIZE - *size ||
+            memchr(text, '\0', len) != NULL)
+            return ASN_PARSE_E;
+        memcpy(names + *size, text, len);
+        names[*size + len] = '\0';
+        *size += len + 1;
+    }
+    return 0;
+}
+
+int tls_certificate_alt_names(const unsigned char *der, size_t len, char **names, size_t *size) {
+    *names = NULL;
+    *size = 0;
+    if (len > 1 << 24)
+        return ASN_PARSE_E;
+    char *room = malloc(TLS_ALT_NAMES_SIZE);
+    if (room == NULL)
+        return MEMORY_E;
+    size_t count = 0;
+    DecodedCert cert;
+    wc_InitDecodedCert(&cert, der, (word32)len, NULL);
+    int result = wc_ParseCert(&cert, CERT_TYPE, NO_VERIFY, NULL);
+    if (result == 0)
+        result = add_names(cert.altNames, room, size, &count);
+    if (result == 0)
+        result = add_names(cert.altEmailNames, room, size, &count);
+    wc_FreeDecodedCert(&cert);
+    if (result == 0 && *size > 0) {
+        char *fitting = realloc(room, *size);
+        *names = fitting != NULL ? fitting : room;
+        return 0;
+    }
+    free(room);
+    *size = 0;
     return result;
 }
 

@@ -26,6 +26,13 @@ int tls_certificate_read(const unsigned char *der, size_t len, const char *serve
 int tls_certificate_read_pem(const unsigned char *pem, size_t len,
                              struct tls_certificate_facts *facts);
 
+/* The subject alternative names of a DER certificate that are text, or addresses as text: DNS
+ * names, URIs, mail addresses, IP addresses. Each ends with a NUL; `*size` counts them all. In
+ * memory to be freed; NULL with `*size` 0 if there are none. 0, or a (negative) error code; one
+ * with a NUL in a name, or with more names than tls.h allows, is malformed: what is only partly
+ * known might be taken for somebody else. */
+int tls_certificate_alt_names(const unsigned char *der, size_t len, char **names, size_t *size);
+
 /* Whether every certificate of a NUL-terminated PEM bundle belongs to a CA: wolfSSL would let the
  * owner of any other one issue certificates too. 0, or a (negative) error code. */
 int tls_certificate_check_authorities(const char *pem);

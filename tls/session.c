@@ -269,6 +269,11 @@ const char *tls_peer_name(struct tls_session *session) {
     return session->identity.name != NULL ? session->identity.name : "";
 }
 
+const char *tls_peer_alt_names(const struct tls_session *session, size_t *size) {
+    *size = session->identity.alt_size;
+    return session->identity.alt_names;
+}
+
 const char *tls_version_name(struct tls_session *session) {
     return session->wolf == NULL ? session->version_name : wolfSSL_get_version(session->wolf);
 }

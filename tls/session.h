@@ -34,11 +34,13 @@ enum tls_proof { TLS_PROOF_NONE, TLS_PROOF_CERTIFICATE, TLS_PROOF_TICKET };
 
 struct tls_identity {
     enum tls_proof proof;
-    time_t expires; /* no resumption from then on */
-    char *name;     /* owned; NULL as long as there is no proof */
+    time_t expires;  /* no resumption from then on */
+    char *name;      /* owned; NULL as long as there is no proof */
+    char *alt_names; /* owned; alt_size bytes, each name ends with a NUL. Server role only */
+    size_t alt_size;
 };
 
-/* Copies `name`; 0, or -1 when memory is out. */
+/* Copies `name`; no alternative names. 0, or -1 when memory is out. */
 int tls_identity_set(struct tls_identity *identity, const char *name, time_t expires,
                      enum tls_proof proof);
 void tls_identity_clear(struct tls_identity *identity);

@@ -14,17 +14,18 @@
 /* What is sealed: wolfSSL's own state, then this trailer of fixed size, so that a ticket's length
  * tells nothing of the name in it. */
 enum {
-    NAME_MAX_LENGTH = 112,
+    NAME_MAX_LENGTH = 112,   /* of the name and the alternative names together */
     TRAILER_EXPIRES = 0,     /* 8 bytes, seconds since 1970, big-endian */
     TRAILER_NAME_LENGTH = 8, /* 1 byte */
-    TRAILER_NAME = 9,        /* then zeros */
+    TRAILER_ALT_LENGTH = 9,  /* 1 byte */
+    TRAILER_NAME = 10,       /* then the alternative names, then zeros */
     TRAILER_SIZE = TRAILER_NAME + NAME_MAX_LENGTH,
     NONCE_SIZE = 12,
     TAG_SIZE = 16,
     KEY_SIZE = 32,
 };
 
-#if WOLFSSL_TICKET_EXTRA_PADDING_SZ < 121
+#if WOLFSSL_TICKET_EXTRA_PADDING_SZ < 122
 #error "wolfSSL must be built with -DWOLFSSL_TICKET_EXTRA_PADDING_SZ=128"
 #endif
 
@@ -123,15 +124,19 @@ static void write_trailer(unsigned char *trailer, const struct tls_identity *ide
     memset(trailer, 0, TRAILER_SIZE);
     const char *name = identity->name != NULL ? identity->name : "";
     size_t length = strlen(name);
-    /* A name too long to carry makes a ticket that has expired already. */
-    uint64_t expires =
-        identity->expires > 0 && length <= NAME_MAX_LENGTH ? (uint64_t)identity->expires : 0;
+    size_t alt_length = identity->alt_size;
+    bool fits = length <= NAME_MAX_LENGTH && alt_length <= NAME_MAX_LENGTH - length;
+    /* Names too long to carry make a ticket that has expired already. */
+    uint64_t expires = identity->expires > 0 && fits ? (uint64_t)identity->expires : 0;
     if (expires == 0)
-        length = 0;
+        length = alt_length = 0;
     for (size_t i = 0; i < 8; i++)
         trailer[TRAILER_EXPIRES + i] = (unsigned char)(expires >> (56 - 8 * i));
     trailer[TRAILER_NAME_LENGTH] = (unsigned char)length;
+    trailer[TRAILER_ALT_LENGTH] = (unsigned char)alt_length;
     memcpy(trailer + TRAILER_NAME, name, length);
+    if (alt_length > 0)
+        memcpy(trailer + TRAILER_NAME + length, identity->alt_names, alt_length);
 }
 
 /* Takes the identity over into the session; false when it has expired or contradicts another
@@ -141,17 +146,32 @@ static bool read_trailer(const unsigned char *trailer, struct tls_session *sessi
     for (size_t i = 0; i < 8; i++)
         expires = expires << 8 | trailer[TRAILER_EXPIRES + i];
     size_t length = trailer[TRAILER_NAME_LENGTH];
-    if (length > NAME_MAX_LENGTH || expires <= (uint64_t)time(NULL))
+    size_t alt_length = trailer[TRAILER_ALT_LENGTH];
+    if (length > NAME_MAX_LENGTH || alt_length > NAME_MAX_LENGTH - length ||
+        expires <= (uint64_t)time(NULL))
         return false;
     char name[NAME_MAX_LENGTH + 1] = {0};
     memcpy(name, trailer + TRAILER_NAME, length);
     /* A client may offer several tickets, and does not say which one before it is chosen. Two of
      * different owners would let one pass for the other in the log. */
-    const struct tls_identity *known = &session->identity;
+    struct tls_identity *known = &session->identity;
+    const unsigned char *alt_names = trailer + TRAILER_NAME + length;
     if (known->proof == TLS_PROOF_TICKET)
         return known->expires == (time_t)expires && known->name != NULL &&
-               strcmp(known->name, name) == 0;
-    return tls_identity_set(&session->identity, name, (time_t)expires, TLS_PROOF_TICKET) == 0;
+               strcmp(known->name, name) == 0 && known->alt_size == alt_length &&
+               (alt_length == 0 || memcmp(known->alt_names, alt_names, alt_length) == 0);
+    if (tls_identity_set(known, name, (time_t)expires, TLS_PROOF_TICKET) != 0)
+        return false;
+    if (alt_length == 0)
+        return true;
+    known->alt_names = malloc(alt_length);
+    if (known->alt_names == NULL) {
+        tls_identity_clear(known);
+        return false;
+    }
+    memcpy(known->alt_names, alt_names, alt_length);
+    known->alt_size = alt_length;
+    return true;
 }
 
 /* AES-256-GCM in place, bound to the key's name and the nonce. 0 or wolfCrypt's error. */

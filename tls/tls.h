@@ -140,6 +140,11 @@ size_t tls_pending(const struct tls_session *session);
 /* The common name of the peer's certificate, empty if it has none or none was sent; lives as long
  * as the session. UTF-8 as in the certificate: whoever logs it must escape it. */
 const char *tls_peer_name(struct tls_session *session);
+/* Server role: the subject alternative names of the peer's certificate as text, `*size` bytes in
+ * which each ends with a NUL (tls/certificate.h says which); lives as long as the session. A
+ * certificate with more of them is refused. */
+enum { TLS_ALT_NAMES = 64, TLS_ALT_NAMES_SIZE = 4096 };
+const char *tls_peer_alt_names(const struct tls_session *session, size_t *size);
 /* Such as "TLSv1.3" and "TLS13-AES128-GCM-SHA256"; static or the session's. */
 const char *tls_version_name(struct tls_session *session);
 const char *tls_cipher_name(struct tls_session *session);

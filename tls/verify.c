@@ -18,6 +18,7 @@ int tls_identity_set(struct tls_identity *identity, const char *name, time_t exp
 
 void tls_identity_clear(struct tls_identity *identity) {
     free(identity->name);
+    free(identity->alt_names);
     *identity = (struct tls_identity){0};
 }
 
@@ -42,7 +43,10 @@ static int adopt_leaf(struct tls_session *session, const WOLFSSL_BUFFER_INFO *le
         session->verify_code = MEMORY_E;
         return 0;
     }
-    return 1;
+    if (session->context->server)
+        session->verify_code = tls_certificate_alt_names(
+            leaf->buffer, leaf->length, &session->identity.alt_names, &session->identity.alt_size);
+    return session->verify_code == 0;
 }
 
 int tls_session_verify(int ok, WOLFSSL_X509_STORE_CTX *store) {

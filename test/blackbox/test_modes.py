@@ -1,15 +1,17 @@
 """--mode audit: what the policy refuses passes, and is told; what is malformed does not pass."""
 
 import json
+import subprocess
 
 import pytest
 
 from client import build_request, json_request
-from h2wire import DATA, END_STREAM, frame, message, solve
+from h2wire import DATA, message, solve
+from proxy_process import binary, clean_environment
 from recorder import wait_until
 from test_audit import of_event, wait_lines
-from test_grpc import GREETING, HOST, UPGRADE, Engine, answer_to, assert_answered, assert_refused
-from test_metrics import ATTACH, Scrape, scrape_until
+from test_grpc import GREETING, HOST, UPGRADE, Engine, assert_answered, assert_refused
+from test_metrics import scrape_until
 
 pytestmark = pytest.mark.threads
 
@@ -145,3 +147,112 @@ def test_refused_routes_of_buildkit(make_rig):
         client.send(GREETING + solve(1, HOST))
         assert_answered(client, 1)
     rig.proxy.wait_log("event=grpc .*verdict=would-deny rule=buildkit.entitlement")
+
+
+# --- learn ---
+
+TRAFFIC = [
+    build_request("GET", "/_ping"),
+    build_request("GET", "/v1.41/info"),
+    build_request("POST", "/v1.41/images/create?fromImage=alpine&tag=3.19", body=b""),
+    json_request("/v1.41/containers/create?name=a",
+                 {"Image": "alpine:3.19", "HostConfig": {
+                     "Binds": ["/srv/x:/x:ro"], "CapAdd": ["NET_ADMIN"], "NetworkMode": "host"}}),
+    json_request("/v1.41/containers/create?name=x",
+                 {"Image": "base:1", "HostConfig": {"Privileged": True}}),
+    json_request("/v1.41/containers/x/exec", {"Cmd": ["sh", "-c", "true"]}),
+    build_request("DELETE", "/v1.41/containers/x?force=1"),
+]
+
+
+def learn(make_rig, tmp_path, requests, *options):
+    """(rig, the learned policy), after those requests."""
+    file = tmp_path / "learned.json"
+    rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", file, *options)
+    with rig.client() as client:
+        for request in requests:
+            client.send(request)
+            assert client.read_response().status == 200, request
+    rig.proxy.stop()
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["learned.json"]
+    return rig, json.loads(file.read_text())
+
+
+def test_what_was_learned_passes_in_a_second_run(make_rig, tmp_path):
+    rig, policy = learn(make_rig, tmp_path, TRAFFIC * 2)
+    assert rig.reached() == TRAFFIC * 2
+    assert policy == {
+        "schema": 1, "preset": "allowlist",
+        "endpoints": {"only": ["GET /_ping", "GET /info", "POST /images/create",
+                               "POST /containers/create", "POST /containers/{name}/exec",
+                               "DELETE /containers/{name}"]},
+        "create": {"privileged": True, "capabilities": ["NET_ADMIN"],
+                   "binds": [{"path": "/srv/x", "read-only": True}], "network-modes": ["host"],
+                   "images": policy["create"]["images"]},
+        "images": {"pull": policy["images"]["pull"], "push": []},
+        "exec": {"commands": [["sh", "-c", "true"]]}}
+    assert len(policy["create"]["images"]) == 2 and len(policy["images"]["pull"]) == 1
+    # What only the mode let pass is told louder.
+    assert rig.proxy.wait_log("level=warning event=learned key=create.privileged")
+    assert rig.proxy.wait_log('level=info event=learned key=endpoints.only value="..GET /info')
+    second = make_rig(("unix", "unix"), "--policy-file", tmp_path / "learned.json")
+    with second.client() as client:
+        for request in TRAFFIC:
+            client.send(request)
+            assert client.read_response().status == 200, request
+        for request in (build_request("GET", "/v1.41/version"),
+                        json_request("/v1.41/containers/x/exec", {"Cmd": ["sh"]}),
+                        json_request("/v1.41/containers/create", {"Image": "other:1"})):
+            client.send(request)
+            assert client.read_response().status == 403, request
+    assert second.reached() == TRAFFIC
+
+
+def test_the_file_comes_soon_and_always_whole(make_rig, tmp_path):
+    file = tmp_path / "learned.json"
+    file.write_text("of old")
+    rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", file)
+    assert json.loads(file.read_text())["endpoints"]["only"] == []
+    with rig.client() as client:
+        for number in range(30):
+            assert client.request("POST", f"/v1.41/images/create?fromImage=a&tag={number}",
+                                  body=b"").status == 200
+            json.loads(file.read_text())
+    wait_until(lambda: len(json.loads(file.read_text())["images"]["pull"]) == 30, 5, "the file")
+
+
+def test_what_cannot_be_learned_is_told(make_rig, tmp_path, audit_log):
+    driver = json_request("/v1.41/containers/create",
+                          {"Image": "base:1", "HostConfig": {"VolumeDriver": "x"}})
+    directory = tmp_path / "l"
+    directory.mkdir()
+    rig, policy = learn(make_rig, directory, [driver], "--audit-log", audit_log)
+    rig.proxy.wait_log("level=warning event=not-learnable path=/v1.41/containers/create "
+                       "rule=create.volume-driver")
+    told = [r for r in wait_lines(audit_log, "learned", 1) if r["result"] == "not-learnable"]
+    assert told and told[0]["path"] == "/v1.41/containers/create"
+    assert policy["endpoints"]["only"] == ["POST /containers/create"]
+
+
+def test_calls_that_cannot_be_learned_are_told(make_rig, tmp_path):
+    rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", tmp_path / "l.json")
+    rig.handler = Engine()
+    with rig.client() as client:
+        client.send(UPGRADE)
+        assert client.read_head().status == 101
+        client.send(GREETING + solve(1, HOST) + solve(3, b"\x0a\x01r"))
+        assert_answered(client, 1)
+        assert_answered(client, 3)
+    rig.proxy.wait_log("event=not-learnable call=/moby.buildkit.v1.Control/Solve "
+                       "rule=buildkit.entitlement")
+
+
+def test_a_file_that_cannot_be_written_is_an_error_at_the_start(tmp_path):
+    for options, fault in (
+            (["--mode", "learn"], "needs --learn-file"),
+            (["--learn-file", "x"], "of use with --mode learn only"),
+            (["--mode", "learn", "--learn-file", str(tmp_path / "none/x")], "No such file")):
+        result = subprocess.run([binary(), "--listen", f"unix://{tmp_path}/b.sock", *options],
+                                capture_output=True, text=True, timeout=20,
+                                env=clean_environment())
+        assert result.returncode != 0 and fault in result.stderr, result.stderr

@@ -34,7 +34,7 @@ def load(tmp_path, policy):
 def test_every_key_and_nothing_else():
     source = (REPOSITORY / "filter/policy_keys.c").read_text()
     rows = source[source.index("const struct policy_key policy_keys[]"):]
-    keys = re.findall(r'KEY\w*\("([a-z.-]+)"', rows[:rows.index("};")])
+    keys = re.findall(r'(?:KEY\w*\(|\.path = )"([a-z.-]+)"', rows[:rows.index("};")])
     assert len(keys) > 45
     documented = [row[0].strip("`") for row in KEYS]
     assert sorted(documented) == sorted(keys)
@@ -79,6 +79,29 @@ def test_examples_are_policies(tmp_path, number):
     assert len(EXAMPLES) == 7
     result = load(tmp_path, EXAMPLES[number])
     assert result.status == OK, result
+
+
+def printed(result):
+    """The policy in effect, as --check-config prints it behind the options."""
+    assert result.status == OK, result
+    return result.out[result.out.index("\n{") + 1:]
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_what_is_printed_is_the_same_policy(tmp_path, number):
+    """Read again it prints the same; and it says all that the example says."""
+    text = printed(load(tmp_path, EXAMPLES[number]))
+    assert printed(load(tmp_path, text)) == text
+
+    def holds(part, whole):
+        if isinstance(part, dict):
+            return all(holds(value, whole[key]) for key, value in part.items())
+        return part == whole or isinstance(whole, int)  # a size is printed in bytes
+    shown = json.loads(text)
+    clients, others = EXAMPLES[number].get("clients", []), shown.get("clients", [])
+    assert [c["name"] for c in clients] == [c["name"] for c in others]
+    assert all(holds(c, o) for c, o in zip(clients, others))
+    assert holds({k: v for k, v in EXAMPLES[number].items() if k != "clients"}, shown)
 
 
 def test_the_errors_are_those_that_there_are(tmp_path):

@@ -437,3 +437,13 @@ def test_many_clients_and_patterns_are_quick(policy):
     policy({"clients": [*clients, {"name": "more", "match": {"uid": 1}}]})
     fails(run("--policy-file", path, "explain", "GET", "/info"),
           "there may be 256 clients at most")
+
+
+def test_the_health_check_is_a_client_too(served, policy, tmp_path):
+    mine, others = f"unix://{tmp_path}/mine.sock", f"unix://{tmp_path}/others.sock"
+    path = policy({"endpoints": {"only": ["GET /_ping"]}, "other-clients": "deny", "clients": [
+        {"name": "health", "match": {"uid": os.geteuid(), "listener": mine}}]})
+    served([mine, others], "--policy-file", path)
+    assert run("--listen", mine, "--healthcheck").status == OK
+    result = run("--listen", others, "--healthcheck")
+    assert result.status == FAILED and "was answered with 403" in result.error, result

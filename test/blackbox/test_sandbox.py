@@ -157,6 +157,28 @@ def test_a_reload_reads_files_that_came_later(make_reloadable, mounted):  # noqa
 
 
 @pytest.mark.threads
+def test_a_reload_reads_a_policy_that_came_later(tmp_path, engine):
+    policy = tmp_path / "policy/file.json"
+    policy.parent.mkdir()
+    policy.write_text('{"schema": 1}')
+    proxy = Proxy([f"unix://{tmp_path}/p.sock"], engine.url, ["--policy-file", policy],
+                  tmp_path / "log")
+    try:
+        need_seccomp(proxy)
+        with Client(proxy.listeners[0]) as client:
+            assert client.request("GET", "/info").status == 200
+        new = policy.with_suffix(".new")
+        new.write_text('{"schema": 1, "endpoints": {"only": ["GET /_ping"]}}')
+        os.replace(new, policy)
+        os.kill(proxy.pid, signal.SIGHUP)
+        proxy.wait_log("level=info event=reload")
+        with Client(proxy.listeners[0]) as client:
+            assert client.request("GET", "/info").status == 403
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.threads
 def test_a_reload_does_not_follow_a_link_elsewhere(make_reloadable, mounted, tmp_path):  # noqa: F811
     rig = make_reloadable(("mtls", "mtls"), "--workers", "1")
     need_seccomp(rig.proxy)

@@ -1,18 +1,24 @@
 """A real engine of our own, and that engine as seen through a proxy."""
 
+import contextlib
+import json
 import os
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
 import kernel_tls
 from proxy_process import REPOSITORY, Proxy, clean_environment, free_port
+from recorder import wait_until
 
 PRIVATE_DOCKERD = REPOSITORY / "tools/engine/private-dockerd"
 DOCKER = "/usr/bin/docker"
 SECOND_DOCKER = os.environ.get("DIND_PROXY_SECOND_DOCKER") or "/usr/local/bin/docker"
+# A newer Docker than the machine's: what tools/testing/fetch-docker has unpacked.
+NEWER = Path(os.environ.get("DIND_PROXY_NEWER_DOCKER") or REPOSITORY / "build/docker")
 IMAGE = "e2e/busybox:1"
 CANNOT = 3
 APPLETS = ("sh", "cat", "echo", "sleep", "ls", "true", "false", "wget", "ip", "mkdir", "dd", "id",
@@ -20,9 +26,16 @@ APPLETS = ("sh", "cat", "echo", "sleep", "ls", "true", "false", "wget", "ip", "m
 
 
 class Engine:
-    def __init__(self, directory, certificates):
+    """`programs` is a folder with another dockerd than the machine's, `config` its daemon.json."""
+
+    def __init__(self, directory, certificates, programs=None, config=None):
         self.directory = directory
         command = [PRIVATE_DOCKERD, "start", directory, "--certs", certificates / "dind-server"]
+        if programs is not None:
+            command += ["--programs", programs]
+        if config is not None:
+            (directory / "wanted.json").write_text(json.dumps(config))
+            command += ["--config", directory / "wanted.json"]
         # The kernel of the virtual machine for kernel TLS has no netfilter.
         if "KTLS_VM" in os.environ:
             command += ["--no-networks", "--timeout", "120"]
@@ -56,6 +69,34 @@ def make_image(engine, directory):
     with open(archive, "rb") as file:
         result = engine.docker("import", "-", IMAGE, stdin=file)
     assert result.returncode == 0, result.stderr
+
+
+@contextlib.contextmanager
+def serve_registry(engine, directory):
+    """Debian's registry on the loopback of the engine's own network namespace; yields its name."""
+    program = shutil.which("docker-registry")
+    if not program:
+        pytest.skip("docker-registry is not installed")
+    (directory / "config.yml").write_text(
+        "version: 0.1\nlog: {level: error}\n"
+        f"storage: {{filesystem: {{rootdirectory: {directory}/data}}}}\n"
+        "http: {addr: '127.0.0.1:5000'}\n")
+    inside = ["nsenter", "-t", str(engine.pid), "-n"]
+    with open(directory / "log", "wb") as log:
+        process = subprocess.Popen([*inside, program, "serve", str(directory / "config.yml")],
+                                   stdout=log, stderr=log)
+
+    def answers():
+        assert process.poll() is None, (directory / "log").read_text()
+        return subprocess.run([*inside, "/usr/bin/python3", "-c",
+                               "import urllib.request as u; u.urlopen('http://127.0.0.1:5000/v2/')"],
+                              capture_output=True).returncode == 0
+    try:
+        wait_until(answers, 20, "the registry")
+        yield "127.0.0.1:5000"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Proxied:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from docker_engine import DOCKER, IMAGE, Proxied
-from proxy_process import REPOSITORY
+from docker_engine import DOCKER, IMAGE, NEWER, Proxied
 
-# The distribution's package, or what tools/testing/fetch-buildx has unpacked.
-BUILDX = [Path(os.environ.get("DIND_PROXY_BUILDX") or REPOSITORY / "build/buildx/docker-buildx"),
+# The distribution's package, or what tools/testing/fetch-docker has unpacked.
+BUILDX = [NEWER / "docker-buildx",
           Path("/usr/libexec/docker/cli-plugins/docker-buildx"),
           Path("/usr/lib/docker/cli-plugins/docker-buildx")]
 MIB = 1 << 20
@@ -25,7 +24,7 @@ def buildx(proxied):
     """Runs buildx as a plugin of the client."""
     program = next((path for path in BUILDX if os.access(path, os.X_OK)), None)
     if program is None:
-        pytest.skip("no buildx here: tools/testing/fetch-buildx gets Debian 13's")
+        pytest.skip("no buildx here: tools/testing/fetch-docker gets it")
     plugins = Path(proxied.environment["DOCKER_CONFIG"]) / "cli-plugins"
     plugins.mkdir(exist_ok=True)
     shutil.copy(program, plugins / "docker-buildx")

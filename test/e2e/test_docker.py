@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import select
-import shutil
 import subprocess
 import tarfile
 import time

@@ -2,7 +2,9 @@
 each preset does what it is for."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -303,6 +305,78 @@ def test_a_privileged_exec_where_it_is_opened(under):
     refused(under({"preset": "ci-runner"}), "exec", "--privileged", box, "id",
             rule="exec.privileged")
     refused(under({"exec": {"commands": [["id"]]}}), "exec", box, "id", rule="endpoint.exec-create")
+
+
+# Builds
+
+def test_builds(under, engine, tmp_path):
+    """The classic builder's; BuildKit's calls are in test_builds.py."""
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text(f"FROM {IMAGE}\nRUN ip link > /links\n")
+    plain = under({})
+    closed = under({"build": {"add-hosts": False, "cache-imports": False}})
+    opened = under({"build": {"network-host": True}})
+    build = ["build", "--no-cache", "-t", "e2e/built:1"]
+    context = str(tmp_path / "context")
+    try:
+        for options, proxied, others in (
+                ([], closed, ()), (["--add-host", "a:127.0.0.1"], plain, (closed,)),
+                (["--cache-from", IMAGE], plain, (closed,)),
+                (["--network", "host"], opened, (plain, closed))):
+            proxied.docker(*build, *options, context, timeout=120)
+            for other in others:
+                refused(other, *build, *options, context)
+        links = run(plain, "e2e/built:1", "cat", "/links")
+        inside = subprocess.run(["nsenter", "-t", str(engine.pid), "-n", "ip", "link"],
+                                capture_output=True, text=True, check=True).stdout
+        assert "docker0" in inside and "docker0" in links
+        refused(opened, *build, "--network", "host", "--security-opt", "seccomp=unconfined", context)
+    finally:
+        engine.docker("rmi", "-f", "e2e/built:1")
+
+
+# Reload
+
+@pytest.mark.parametrize("kind", ["unix-unix", "mtls-mtls"])
+def test_reload_while_a_log_is_followed(under, kind):
+    proxied = under({"preset": "ci-runner"}, kind)
+    path = proxied.directory / "policy.json"
+    box = start(proxied, "-i", command=(
+        "sh", "-c", 'while read x && test "$x" != end; do echo "$x"; done'))
+    follow = proxied.popen("logs", "-f", box, stdout=subprocess.PIPE, text=True)
+    typing = proxied.popen("attach", "--sig-proxy=false", box, stdin=subprocess.PIPE,
+                           stdout=subprocess.DEVNULL, text=True)
+
+    def say(word):
+        typing.stdin.write(word + "\n")
+        typing.stdin.flush()
+        assert follow.stdout.readline() == word + "\n"
+
+    def reload(policy):
+        path.write_text(policy)
+        before = proxied.proxy.log().count("event=reload ")
+        os.kill(proxied.proxy.pid, signal.SIGHUP)
+        wait_until(lambda: proxied.proxy.log().count("event=reload ") > before, 10, "the reload")
+    try:
+        say("before")
+        assert proxied.docker("exec", box, "echo", "x").stdout == "x\n"
+        reload('{"schema": 1, "preset": "read-only"}')
+        say("under another policy")
+        refused(proxied, "exec", box, "echo", "x")
+        reload('{"schema": 1, "preset": "ci-runner", }')
+        assert f"{path}:1:38: this is not plain JSON" in proxied.proxy.log()
+        say("after a bad one")
+        refused(proxied, "exec", box, "echo", "x")
+        reload('{"schema": 1, "preset": "ci-runner"}')
+        assert proxied.docker("exec", box, "echo", "x").stdout == "x\n"
+        typing.stdin.write("end\n")
+        typing.stdin.close()
+        assert typing.wait(10) == 0 and follow.wait(10) == 0
+    finally:
+        for process in (follow, typing):
+            process.kill()
+            process.wait()
+        follow.stdout.close()
 
 
 # Presets

@@ -383,12 +383,58 @@ static void frontends_of_ones_own(void **state) {
     differ_by_query("/build?buildargs=%7B%22BUILDKIT_%5Cu0053YNTAX%22:%22a%22%7D", none, deny,
                     "build.frontend-source");
 
-    struct filter_policy *policy = policy_of(FILTER_ALLOWLIST, none);
-    assert_null(expect(policy, SOLVE, pair(7, "source", "a/b"), "buildkit.frontend-source"));
+    struct filter_policy *policy = policy_of(FILTER_ALLOWLIST, deny);
+    expect(policy, SOLVE, pair(7, "source", "a/b"), "buildkit.frontend-source");
     expect(policy, SOLVE, pair(7, "build-arg:BUILDKIT_SYNTAX", "a"), "buildkit.frontend-source");
     expect(policy, SOLVE, pair(7, "build-arg:OTHER", "a"), NULL);
     expect_query(policy, "/build?buildargs=%7B%22A%22:%22a%22,%22B%22:null%7D", NULL);
     expect_query(policy, "/build?buildargs=x", "build.frontend-source");
+    filter_policy_free(policy);
+}
+
+/* Only what the key really opens is offered. */
+static void refusals_name_the_key_that_lifts_them(void **state) {
+    (void)state;
+    static const struct {
+        unsigned field;
+        const char *name, *value, *key;
+    } calls[] = {
+        {7, "force-network-mode", "host", "build.network-host"},
+        {7, "force-network-mode", "container:x", NULL},
+        {7, "context", "https://example.org/x.git", "build.remote-contexts"},
+        {7, "cgroup-parent", "/x", NULL},
+    };
+    static const struct {
+        const char *target, *key;
+    } requests[] = {
+        {"/build?networkmode=host", "build.network-host"},
+        {"/build?networkmode=container:x", NULL},
+        {"/build?remote=https://example.org/x.git", "build.remote-contexts"},
+        {"/build?securityopt=x", NULL},
+    };
+    struct filter_policy *policy = policy_of(FILTER_BLOCKLIST, none);
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct text message = pair(calls[i].field, calls[i].name, calls[i].value);
+        struct grpc_verdict verdict =
+            grpc_judge_message(policy, SLICE(SOLVE), slice_of(message.data, message.len), &arena);
+        assert_int_equal(verdict.decision, FILTER_DENY);
+        if (calls[i].key == NULL)
+            assert_null(verdict.remedy.key);
+        else
+            assert_string_equal(verdict.remedy.key, calls[i].key);
+    }
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        const struct filter_request request = {.method = SLICE("POST"),
+                                               .target = slice_from_string(requests[i].target)};
+        struct filter_verdict verdict = filter_judge_head(policy, &request, &arena);
+        assert_int_equal(verdict.decision, FILTER_DENY);
+        if (requests[i].key == NULL)
+            assert_null(verdict.remedy.key);
+        else
+            assert_string_equal(verdict.remedy.key, requests[i].key);
+    }
+    arena_reset(&arena);
     filter_policy_free(policy);
 }
 
@@ -448,6 +494,7 @@ int main(void) {
         cmocka_unit_test(results_elsewhere),
         cmocka_unit_test(caches),
         cmocka_unit_test(frontends_of_ones_own),
+        cmocka_unit_test(refusals_name_the_key_that_lifts_them),
         cmocka_unit_test(an_ordinary_build_passes),
         cmocka_unit_test(containers_have_the_powers_of_steps),
     };

@@ -240,7 +240,8 @@ static void builds_are_judged(void **state) {
     static const struct message_case source[] = {{CONTROL("Solve"),
                                                   SLICE("\x3a\x0b\x0a\x06source\x12\x01i"),
                                                   FILTER_DENY, "buildkit.frontend-source"}};
-    policy = make_policy((struct filter_settings){.preset = FILTER_ALLOWLIST});
+    policy = make_policy(
+        (struct filter_settings){.preset = FILTER_ALLOWLIST, .build = {.deny_frontends = true}});
     check(policy, source, 1);
     filter_policy_free(policy);
 }

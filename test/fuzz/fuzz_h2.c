@@ -25,9 +25,10 @@ static void require(bool truth) {
         abort();
 }
 
-static void report(void *context, struct slice path, const struct grpc_verdict *verdict) {
+static void report(void *context, const struct h2_call *call, const struct grpc_verdict *verdict) {
     (void)context;
-    require(path.len > 0 && verdict->reason != NULL && verdict->rule != NULL);
+    require(call->path.len > 0 && verdict->rule != NULL);
+    require((verdict->reason == NULL) == (verdict->decision == FILTER_ALLOW));
 }
 
 static void drain(struct buffer *from, struct buffer *to) {

@@ -80,10 +80,26 @@ static void tls_on_both_hops(void **state) {
     end(&fixture);
 }
 
+static void an_audit_log(void **state) {
+    struct fixture file = {0}, descriptor = {0};
+    char *argv[] = {"dind-proxy", "--audit-log", "/d/audit.log"};
+    char *other[] = {"dind-proxy", "--audit-log", "fd:9"};
+    (void)state;
+    plan(&file, 3, argv, false);
+    assert_true(planned(&file, SANDBOX_WRITE, "/d/audit.log"));
+    assert_int_equal(file.sandbox.calls, SANDBOX_WHEN_WRITES);
+    end(&file);
+    plan(&descriptor, 3, other, false);
+    assert_false(planned(&descriptor, SANDBOX_WRITE, "fd:9"));
+    assert_int_equal(descriptor.sandbox.calls, 0);
+    end(&descriptor);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unix_on_both_hops),
         cmocka_unit_test(tls_on_both_hops),
+        cmocka_unit_test(an_audit_log),
     };
     return cmocka_run_group_tests_name("proxy.sandbox_plan", tests, NULL, NULL);
 }

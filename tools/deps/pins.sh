@@ -36,6 +36,12 @@ declare -A PIN_MUSL_SHA256=(
     [arm64]=384ea029e3694baac696d3993d93246f9a4b3741c493697e1ceb7256d8820748
 )
 
-# A client for the end-to-end tests; its version is upstream's up to the plus sign.
-PIN_BUILDX_VERSION=0.13.1+ds1
-PIN_BUILDX_REVISION=0.13.1+ds1-3
+# For the end-to-end tests: a newer engine than Debian 12's, with its clients. Version, its upstream
+# part up to the first tilde or hyphen, and least revision.
+declare -A PIN_DOCKER=(
+    [docker.io]='26.1.5+dfsg1 26.1.5+dfsg1-9'
+    [docker-cli]='26.1.5+dfsg1 26.1.5+dfsg1-9'
+    [containerd]='1.7.24 1.7.24~ds1-6'
+    [docker-buildx]='0.13.1+ds1 0.13.1+ds1-3'
+    [docker-compose]='2.26.1 2.26.1-4'
+)
