@@ -84,78 +84,13 @@ static bool answer_attach(struct wire *wire, const char *head) {
     return false;
 }
 
-#define UPGRADED "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-
-/* Takes `len` bytes out of what comes. */
-static bool skip(struct wire *wire, uint64_t len) {
-    while (len > 0) {
-        if (wire->start == wire->end && !wire_fill(wire))
-            return false;
-        uint64_t held = wire->end - wire->start;
-        uint64_t count = held < len ? held : len;
-        wire->start += (size_t)count;
-        len -= count;
-    }
-    return true;
-}
-
-/* Hijacks and counts until the client's end. */
-static bool answer_session(struct wire *wire, const char *head) {
-    uint64_t size = 0;
-    char body[64];
-    (void)head;
-    if (!wire_write(wire, UPGRADED, sizeof UPGRADED - 1))
-        return false;
-    while (wire->start < wire->end || wire_fill(wire)) {
-        size += wire->end - wire->start;
-        wire->start = wire->end = 0;
-    }
-    int len = snprintf(body, sizeof body, "{\"bytes\":%llu}\n", (unsigned long long)size);
-    (void)wire_write(wire, body, (size_t)len);
-    return false;
-}
-
-/* The same for HTTP/2: windows as large as they can be, then the payload of DATA frames counts. The
- * sum is told in a PING. */
-static bool answer_grpc(struct wire *wire, const char *head) {
-    enum { PREFACE = 24, HEAD = 9, DATA = 0, END_STREAM = 1 };
-    static const char greeting[] = UPGRADED "\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff"
-                                            "\0\0\4\x8\0\0\0\0\0\x7f\xff\0\0";
-    uint64_t size = 0;
-    (void)head;
-    if (!wire_write(wire, greeting, sizeof greeting - 1) || !skip(wire, PREFACE))
-        return false;
-    while (true) {
-        while (wire->end - wire->start < HEAD)
-            if (!wire_fill(wire))
-                return false;
-        const unsigned char *frame = (const unsigned char *)wire->buffer + wire->start;
-        uint64_t len = (uint64_t)frame[0] << 16 | (uint64_t)frame[1] << 8 | frame[2];
-        bool data = frame[3] == DATA;
-        bool last = data && frame[4] & END_STREAM;
-        size += data ? len : 0;
-        if (!skip(wire, HEAD + len))
-            return false;
-        if (last)
-            break;
-    }
-    char ping[HEAD + 8] = {0, 0, 8, 6};
-    for (int i = 0; i < 8; i++)
-        ping[HEAD + i] = (char)(unsigned char)(size >> (56 - 8 * i));
-    (void)wire_write(wire, ping, sizeof ping);
-    while (wire_fill(wire))
-        wire->start = wire->end = 0;
-    return false;
-}
-
 static const struct {
     const char *method, *in_target;
     bool (*answer)(struct wire *wire, const char *head);
 } routes[] = {
     {"GET ", "/_ping", answer_ping},        {"POST ", "/containers/create", answer_create},
     {"POST ", "/images/load", answer_load}, {"GET ", "/images/get?", answer_save},
-    {"POST ", "/attach?", answer_attach},   {"POST ", "/session", answer_session},
-    {"POST ", "/grpc", answer_grpc},
+    {"POST ", "/attach?", answer_attach},
 };
 
 static bool serve_one(struct wire *wire) {

@@ -1,7 +1,6 @@
 /* The benchmark's client. Every answer is checked: a proxy that loses bytes gets no figures.
  *
  *   bench-load ADDRESS upload|download chunked|length BYTES
- *   bench-load ADDRESS build session|grpc BYTES
  *   bench-load ADDRESS ping|create|connect COUNT CONNECTIONS
  *   bench-load ADDRESS idle COUNT      says "ready", then holds them until standard input ends
  */
@@ -198,62 +197,6 @@ static void idle(unsigned long count) {
     free(wires);
 }
 
-/* A build's context: through a session's tunnel, or as one call's data inside /grpc. */
-static void build(bool grpc, uint64_t size) {
-    enum { FRAME = 16384, HEAD = 9 };
-    /* Settings, and the head of Control/Session: nothing in it but literals. */
-    static const char greeting[] =
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
-        "\0\0\x4a\1\4\0\0\0\1\x83\x86\0\5:path\x21/moby.buildkit.v1.Control/Session"
-        "\0\x0c"
-        "content-type\x10"
-        "application/grpc";
-    static char frame[HEAD + FRAME];
-    char text[256];
-    struct wire *wire = dial();
-    int len = snprintf(text, sizeof text,
-                       "POST /v1.41/%s HTTP/1.1\r\n" CLIENT_FIELDS
-                       "Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
-                       grpc ? "grpc" : "session");
-    send_or_die(wire, text, (size_t)len);
-    (void)expect(wire, "101");
-    if (grpc)
-        send_or_die(wire, greeting, sizeof greeting - 1);
-    for (uint64_t left = size; left > 0;) {
-        size_t part = left < FRAME ? (size_t)left : FRAME;
-        left -= part;
-        frame[0] = (char)(part >> 16);
-        frame[1] = (char)(unsigned char)(part >> 8);
-        frame[2] = (char)(unsigned char)part;
-        frame[4] = left == 0; /* END_STREAM */
-        frame[8] = 1;
-        send_or_die(wire, grpc ? frame : frame + HEAD, part + (grpc ? HEAD : 0));
-    }
-    uint64_t counted = 0;
-    if (!grpc) {
-        wire_end_write(wire);
-        while (wire_fill(wire))
-            ;
-        wire->buffer[wire->end < WIRE_BUFFER ? wire->end : WIRE_BUFFER - 1] = '\0';
-        if (sscanf(wire->buffer + wire->start, "{\"bytes\":%lu}", &counted) != 1)
-            counted = 0;
-    }
-    while (grpc && counted == 0) {
-        while (wire->end - wire->start < HEAD ||
-               wire->end - wire->start <
-                   HEAD + (size_t)(unsigned char)wire->buffer[wire->start + 2])
-            if (!wire_fill(wire))
-                wire_die("the connection ended within the build");
-        const unsigned char *head = (const unsigned char *)wire->buffer + wire->start;
-        for (int i = 0; head[3] == 6 && i < 8; i++)
-            counted = counted << 8 | head[HEAD + i];
-        wire->start += HEAD + (size_t)head[2];
-    }
-    if (counted != size)
-        wire_die("the engine got %lu bytes of %lu", counted, size);
-    wire_close(wire);
-}
-
 static double seconds(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
@@ -273,8 +216,6 @@ int main(int argc, char **argv) {
         wire_die("%s takes two arguments", what);
     else if (strcmp(what, "upload") == 0)
         upload(strcmp(argv[3], "chunked") == 0, strtoull(argv[4], NULL, 10));
-    else if (strcmp(what, "build") == 0)
-        build(strcmp(argv[3], "grpc") == 0, strtoull(argv[4], NULL, 10));
     else if (strcmp(what, "download") == 0)
         download(strcmp(argv[3], "chunked") == 0, strtoull(argv[4], NULL, 10));
     else

@@ -12,7 +12,6 @@ GOALS = {
         ("dind-proxy", "dind no kTLS", 0.6),
         ("dind-proxy", "copy relay", None),
     ],
-    "build": [("dind-proxy", "copy relay", None)],
     "requests": [("dind-proxy", "HAProxy", 1.0), ("dind-proxy", "copy relay", None)],
     "idle": [("dind-proxy", "HAProxy", None)],
 }

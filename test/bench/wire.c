@@ -144,13 +144,6 @@ void wire_close(struct wire *wire) {
     free(wire);
 }
 
-void wire_end_write(struct wire *wire) {
-    if (wire->tls != NULL)
-        (void)SSL_shutdown(wire->tls);
-    else
-        (void)shutdown(wire->fd, SHUT_WR);
-}
-
 bool wire_write(struct wire *wire, const void *bytes, size_t len) {
     const char *at = bytes;
     while (len > 0) {

@@ -45,9 +45,6 @@ struct wire *wire_open(const struct wire_address *address, int fd, bool server);
 /* Says close_notify where there is TLS, and closes. */
 void wire_close(struct wire *wire);
 
-/* Ends what is written; reading goes on. */
-void wire_end_write(struct wire *wire);
-
 /* False at the peer's end or on an error. */
 bool wire_write(struct wire *wire, const void *bytes, size_t len);
 
