@@ -38,13 +38,13 @@ typedef struct body_finding field_judge(const struct field_context *context,
 struct field {
     struct slice name;
     enum field_type type;
+    bool is_switch;     /* `opened` is a bool, which opens everything; else filter_words */
     field_judge *judge; /* NULL: every value of the type passes */
     const char *rule;
     const char *reason;                /* see the judge */
     const char *const *words;          /* for field_judge_words: what is allowed, NULL at the end */
     const char *key;                   /* of the policy: opens more; static, NULL: none does */
     size_t opened;                     /* the key's offset in struct filter_policy */
-    bool is_switch;                    /* a bool, which opens everything; else filter_words */
     const struct field_table *members; /* of the object, or of each object in the list or map */
 };
 

@@ -5,6 +5,9 @@
 #ifndef DIND_PROXY_FILTER_GRPC_H
 #define DIND_PROXY_FILTER_GRPC_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "filter/arena.h"
 #include "filter/filter.h"
 
@@ -20,6 +23,15 @@ struct grpc_verdict {
     const char *rule;   /* static */
     const char *reason; /* NULL when allowed; in the arena or static */
     struct filter_remedy remedy;
+};
+
+/* A call as it was judged: by its head, or by its message, which is then all of it that is here. */
+struct grpc_call {
+    struct slice path;
+    const struct filter_header *headers;
+    size_t header_count;
+    bool has_message;
+    struct slice message; /* without its prefix */
 };
 
 /* `headers` are the regular ones; the pseudo headers but `path` are the caller's to check. */

@@ -212,34 +212,113 @@ static bool add(struct learn *learn, const struct policy_key *key, struct slice 
     return true;
 }
 
-static struct filter_verdict judge(const struct learn *learn, const struct filter_request *request,
-                                   struct slice body, struct arena *arena) {
+/* What is learned from: a request with its body, or a call. */
+struct subject {
+    const struct filter_request *request;
+    struct slice body;
+    const struct grpc_call *call;
+};
+
+static struct filter_verdict judge_call(const struct filter_policy *policy,
+                                        const struct grpc_call *call, struct arena *arena) {
+    struct grpc_verdict verdict =
+        call->has_message
+            ? grpc_judge_message(policy, call->path, call->message, arena)
+            : grpc_judge_head(policy, call->path, call->headers, call->header_count, arena);
+    return (struct filter_verdict){
+        /* Its message comes as a call of its own. */
+        .decision = verdict.decision == FILTER_NEED_BODY ? FILTER_ALLOW : verdict.decision,
+        .rule = verdict.rule,
+        .reason = verdict.reason,
+    };
+}
+
+static struct filter_verdict judge(const struct learn *learn, const struct subject *subject,
+                                   struct arena *arena) {
     const struct filter_policy *policy = filter_rules_find(learn->rules, NULL)->policy;
-    struct filter_verdict verdict = filter_judge_head(policy, request, arena);
+    if (subject->call != NULL)
+        return judge_call(policy, subject->call, arena);
+    struct filter_verdict verdict = filter_judge_head(policy, subject->request, arena);
     if (verdict.decision == FILTER_NEED_BODY)
-        verdict = filter_judge_body(policy, request, body, arena);
+        verdict = filter_judge_body(policy, subject->request, subject->body, arena);
     return verdict;
 }
 
-struct learn_result learn_request(struct learn *learn, const struct filter_request *request,
-                                  struct slice body, struct arena *arena, learn_added *added,
-                                  void *context) {
+static bool is_same(const struct filter_verdict *a, const struct filter_verdict *b) {
+    return a->decision == b->decision && strcmp(a->rule, b->rule) == 0 &&
+           strcmp(a->reason, b->reason) == 0;
+}
+
+/* Refusals of builds name no remedy; of the keys that open something for builds, the one that helps
+ * is found by trying. NULL: none does. */
+static const struct policy_key *open_for_builds(struct learn *learn, const struct subject *subject,
+                                                const struct filter_verdict *refusal,
+                                                struct arena *arena) {
+    static const char *const paths[] = {"build.network-host", "build.insecure",
+                                        "build.remote-contexts"};
+    char error[256];
+    if (strncmp(refusal->rule, "build", 5) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const struct policy_key *key = policy_key_find(slice_from_string(paths[i]));
+        if (key == NULL || !add(learn, key, SLICE("true")))
+            continue;
+        struct filter_verdict verdict = judge(learn, subject, arena);
+        if (!is_same(&verdict, refusal))
+            return key;
+        learn->count--;
+        struct filter_rules *rules = learn_rules(learn, error, sizeof error);
+        if (rules == NULL) {
+            learn->count++; /* more than need be, but one with the rules */
+            return key;
+        }
+        learn->bytes -= sizeof "true" - 1;
+        filter_rules_free(learn->rules);
+        learn->rules = rules;
+    }
+    return NULL;
+}
+
+static struct learn_result learn_subject(struct learn *learn, const struct subject *subject,
+                                         struct arena *arena, learn_added *added, void *context) {
     struct learn_result result = {0};
     for (int round = 0; round < MOST_ROUNDS; round++) {
-        struct filter_verdict verdict = judge(learn, request, body, arena);
+        struct filter_verdict verdict = judge(learn, subject, arena);
         if (verdict.decision == FILTER_ALLOW)
             return result;
-        const struct policy_key *key =
-            verdict.decision == FILTER_DENY ? key_of(&verdict.remedy) : NULL;
-        if (key == NULL || !add(learn, key, verdict.remedy.value)) {
+        struct slice value = verdict.remedy.value;
+        const struct policy_key *key = NULL;
+        if (verdict.decision == FILTER_DENY) {
+            key = key_of(&verdict.remedy);
+            if (key != NULL && !add(learn, key, value))
+                key = NULL;
+            else if (key == NULL) {
+                key = open_for_builds(learn, subject, &verdict, arena);
+                value = SLICE("true");
+            }
+        }
+        if (key == NULL) {
             result.rule = verdict.rule;
             result.reason = verdict.reason;
             return result;
         }
         result.added++;
-        added(context, key->path, verdict.remedy.value);
+        added(context, key->path, value);
     }
     result.rule = "learn.rounds";
     result.reason = "the request needs too much at a time";
     return result;
+}
+
+struct learn_result learn_request(struct learn *learn, const struct filter_request *request,
+                                  struct slice body, struct arena *arena, learn_added *added,
+                                  void *context) {
+    const struct subject subject = {.request = request, .body = body};
+    return learn_subject(learn, &subject, arena, added, context);
+}
+
+struct learn_result learn_call(struct learn *learn, const struct grpc_call *call,
+                               struct arena *arena, learn_added *added, void *context) {
+    const struct subject subject = {.call = call};
+    return learn_subject(learn, &subject, arena, added, context);
 }

@@ -10,6 +10,7 @@
 
 #include "filter/arena.h"
 #include "filter/filter.h"
+#include "filter/grpc.h"
 #include "filter/rules.h"
 
 enum {
@@ -39,6 +40,10 @@ struct learn_result {
 struct learn_result learn_request(struct learn *learn, const struct filter_request *request,
                                   struct slice body, struct arena *arena, learn_added *added,
                                   void *context);
+
+/* The same for a call inside /grpc. */
+struct learn_result learn_call(struct learn *learn, const struct grpc_call *call,
+                               struct arena *arena, learn_added *added, void *context);
 
 /* The text of the policy file so far, to be freed with free(3); NULL when memory is out. */
 char *learn_text(const struct learn *learn, size_t *length);

@@ -32,8 +32,13 @@ static bool is_set(const struct filter_limit *limit) {
 /* A number, 0 where it is absent. False where it is something else. */
 static bool read_number(const cJSON *object, struct slice name, double *number) {
     const cJSON *value = fields_member(object, name);
-    *number = cJSON_IsNumber(value) ? value->valuedouble : 0;
-    return value == NULL || cJSON_IsNumber(value);
+    *number = 0;
+    if (value == NULL)
+        return true;
+    if (!cJSON_IsNumber(value))
+        return false;
+    *number = value->valuedouble;
+    return true;
 }
 
 static struct body_finding fail_type(const struct field_context *context, const char *name) {

@@ -27,23 +27,18 @@ struct ownership_finding ownership_no_memory(void) {
 
 /* --- owners --- */
 
-/* No owner needs an escape, wherever its name is put. */
-static bool is_plain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-' || c == '@';
-}
-
-static struct slice escape_name(const char *prefix, struct slice name, struct arena *arena) {
+struct slice ownership_escape(struct slice text, const char *kept, struct arena *arena) {
     static const char digits[] = "0123456789ABCDEF";
-    size_t used = strlen(prefix);
-    char *out = arena_alloc(arena, used + 3 * name.len);
+    char *out = arena_alloc(arena, 3 * text.len + 1);
+    size_t used = 0;
     if (out == NULL)
         return slice_of(NULL, 0);
-    memcpy(out, prefix, used);
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        if (is_plain(name.data[i])) {
-            out[used++] = name.data[i];
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     (c != '\0' && strchr(kept, c) != NULL);
+        if (plain) {
+            out[used++] = (char)c;
             continue;
         }
         out[used++] = '%';
@@ -53,14 +48,22 @@ static struct slice escape_name(const char *prefix, struct slice name, struct ar
     return slice_of(out, used);
 }
 
+/* No owner needs an escape, wherever its name is put. */
+static struct slice owner_named(const char *prefix, struct slice name, struct arena *arena) {
+    struct slice escaped = ownership_escape(name, "._-@", arena);
+    char *text =
+        escaped.data == NULL ? NULL : arena_printf(arena, "%s%.*s", prefix, SLICE_ARGS(escaped));
+    return text == NULL ? slice_of(NULL, 0) : slice_from_string(text);
+}
+
 struct slice ownership_of(const struct filter_client *client,
                           const struct filter_identity *identity, struct arena *arena) {
     /* From this length on a common name may have been cut, and two of them look alike. */
     enum { CUT = 255 };
     if (client->name != NULL)
-        return escape_name("", slice_from_string(client->name), arena);
+        return owner_named("", slice_from_string(client->name), arena);
     if (identity->common_name.len > 0)
-        return identity->common_name.len < CUT ? escape_name("cn:", identity->common_name, arena)
+        return identity->common_name.len < CUT ? owner_named("cn:", identity->common_name, arena)
                                                : slice_of(NULL, 0);
     if (!identity->has_peer)
         return slice_of(NULL, 0);

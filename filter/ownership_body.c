@@ -118,7 +118,6 @@ static struct ownership_finding read_volume(struct ownership_plan *plan, struct 
 struct ownership_finding ownership_body(struct ownership_plan *plan, struct slice body,
                                         struct arena *arena) {
     struct json_error error;
-    struct ownership_finding finding = ownership_allow();
     if (!json_check_object(body, &error)) {
         const char *reason = arena_printf(arena, "the body is not plain JSON: %s (at byte %zu)",
                                           error.what, error.offset);
@@ -130,7 +129,7 @@ struct ownership_finding ownership_body(struct ownership_plan *plan, struct slic
         return read_member(plan, arena);
     struct slice object = json_value(body);
     struct slice labelled;
-    finding = ownership_label(plan, object, arena, &labelled);
+    struct ownership_finding finding = ownership_label(plan, object, arena, &labelled);
     if (finding.decision != FILTER_ALLOW)
         return finding;
     struct text_edit whole = {(size_t)(object.data - body.data), object.len, labelled};

@@ -237,9 +237,8 @@ static struct ownership_finding read_mounts(const struct reader *reader, struct 
 
 /* HostConfig, or the top level, where old engines read its fields too. */
 static struct ownership_finding read_host_config(const struct reader *reader, struct slice object) {
-    struct ownership_finding finding = ownership_allow();
     for (size_t i = 0; i < sizeof string_fields / sizeof string_fields[0]; i++) {
-        finding = read_field(reader, object, &string_fields[i]);
+        struct ownership_finding finding = read_field(reader, object, &string_fields[i]);
         if (finding.decision != FILTER_ALLOW)
             return finding;
     }

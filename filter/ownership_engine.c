@@ -25,27 +25,6 @@ static bool fits_path(struct slice name) {
     return true;
 }
 
-static struct slice escape_path(struct slice name, struct arena *arena) {
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = arena_alloc(arena, 3 * name.len);
-    size_t used = 0;
-    if (out == NULL)
-        return slice_of(NULL, 0);
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     (c != '\0' && strchr("-._~/", c) != NULL);
-        if (plain) {
-            out[used++] = (char)c;
-            continue;
-        }
-        out[used++] = '%';
-        out[used++] = digits[c >> 4];
-        out[used++] = digits[c & 15];
-    }
-    return slice_of(out, used);
-}
-
 bool ownership_question(const struct ownership_ref *ref, struct arena *arena, struct slice *path,
                         struct slice *body) {
     static const struct {
@@ -63,7 +42,7 @@ bool ownership_question(const struct ownership_ref *ref, struct arena *arena, st
         name = slice_from(name, 1);
     if (!fits_path(name))
         return false;
-    struct slice escaped = escape_path(name, arena);
+    struct slice escaped = ownership_escape(name, "-._~/", arena);
     const char *text = escaped.data == NULL ? NULL
                        : body->len > 0      ? "/volumes/create"
                                        : arena_printf(arena, "%s%.*s%s", paths[ref->kind].before,

@@ -24,6 +24,10 @@ struct ownership_finding ownership_no_memory(void);
 /* Adds an object to the plan; bad when there are too many. */
 struct ownership_finding ownership_add(struct ownership_plan *plan, struct ownership_ref ref);
 
+/* `text` with all bytes but letters, digits and those in `kept` as %XX. Its data is NULL when
+ * memory is out. */
+struct slice ownership_escape(struct slice text, const char *kept, struct arena *arena);
+
 /* Networks that every engine has, and words that stand for one: all clients may use them as far as
  * the policy allows. */
 bool ownership_is_built_in(struct slice network);

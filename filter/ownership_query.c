@@ -3,7 +3,6 @@
 #include "filter/json.h"
 #include "filter/json_span.h"
 #include "filter/ownership_parts.h"
-#include "filter/percent.h"
 #include "filter/query.h"
 
 static const char bad_filters[] = "\"filters\" must be one JSON object, of lists of strings, or of "
@@ -33,27 +32,6 @@ static bool find_value(const struct ownership_plan *plan, const struct target *t
 }
 
 /* --- filters --- */
-
-static struct slice escape_value(struct slice text, struct arena *arena) {
-    static const char digits[] = "0123456789ABCDEF";
-    char *out = arena_alloc(arena, 3 * text.len + 1);
-    size_t used = 0;
-    if (out == NULL)
-        return slice_of(NULL, 0);
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '_' || c == '.' || c == '~';
-        if (plain) {
-            out[used++] = (char)c;
-            continue;
-        }
-        out[used++] = '%';
-        out[used++] = digits[c >> 4];
-        out[used++] = digits[c & 15];
-    }
-    return slice_of(out, used);
-}
 
 /* Where something goes to be the first in an object or list, and whether a comma follows it. */
 static struct slice put_first(struct slice text, struct slice holder, const char *what,
@@ -166,13 +144,13 @@ static struct ownership_finding rewrite_filters(struct ownership_plan *plan,
                                                 const struct target *target,
                                                 const struct query *query, struct arena *arena) {
     struct slice key = SLICE("filters");
-    struct slice filters;
+    struct slice filters = {0};
     bool containers = slice_equal(target->path, SLICE("/containers/json"));
     struct ownership_finding finding =
         add_label(plan, query_first(query, key), containers, arena, &filters);
     if (finding.decision != FILTER_ALLOW)
         return finding;
-    struct text_edit edit = {.text = escape_value(filters, arena)};
+    struct text_edit edit = {.text = ownership_escape(filters, "-._~", arena)};
     if (edit.text.data == NULL)
         return ownership_no_memory();
     if (!find_value(plan, target, key, arena, &edit.at, &edit.len)) {

@@ -164,8 +164,9 @@ enum progress conn_act(struct conn *conn, size_t body, bool whole) {
     switch (verdict->decision) {
     case FILTER_DENY:
         buffer_consume(&conn->in, &conn->worker->pools.buffers, body);
-        return reply_refusal(conn, 403, verdict->reason, verdict->rule,
-                             whole && request->http.keep_alive && ++conn->refusals < MAX_REFUSALS);
+        (void)reply_refusal(conn, 403, verdict->reason, verdict->rule,
+                            whole && request->http.keep_alive && ++conn->refusals < MAX_REFUSALS);
+        return reply_hold(conn);
     case FILTER_ALLOW:
     case FILTER_BAD_REQUEST:
     case FILTER_NEED_BODY:
@@ -447,7 +448,8 @@ static const struct {
                       "the Docker engine did not accept the connection in time"},
     [CONN_EXCHANGE] = {exchange_run, 0, NULL}, /* no deadline is ever armed */
     [CONN_TUNNEL] = {exchange_tunnel, 0, NULL},
-    [CONN_GRPC] = {grpc_run, 0, NULL}, /* its deadline ends a call, not the connection */
+    [CONN_GRPC] = {grpc_run, 0, NULL},   /* its deadline ends a call, not the connection */
+    [CONN_HELD] = {reply_held, 0, NULL}, /* its deadline lets it go on */
     [CONN_REPLY] = {reply_run, 0, "the client does not read its answer"},
     [CONN_LINGER] = {run_linger, 0, NULL},
 };
@@ -465,8 +467,8 @@ void conn_run(struct conn *conn) {
 }
 
 void conn_expired(struct conn *conn) {
-    if (conn->state == CONN_GRPC) {
-        grpc_expired(conn);
+    if (conn->state == CONN_GRPC || conn->state == CONN_HELD) {
+        (conn->state == CONN_GRPC ? grpc_expired : reply_release)(conn);
         conn_run(conn);
         return;
     }

@@ -35,6 +35,7 @@ enum conn_state {
     CONN_EXCHANGE,  /* request going up, response coming down */
     CONN_TUNNEL,    /* the engine hijacked the connection */
     CONN_GRPC,      /* the same, and the calls in it are judged */
+    CONN_HELD,      /* an answer of our own waits for its time */
     CONN_REPLY,     /* writing an answer of our own */
     CONN_LINGER,    /* all is said: letting the client close, so that it can read it */
     CONN_CLOSED,
@@ -186,5 +187,11 @@ enum progress reply_engine_error(struct conn *conn, unsigned status, const char 
 /* Writes 100 Continue, then goes on in `next`. */
 enum progress reply_continue(struct conn *conn, enum conn_state next);
 enum progress reply_run(struct conn *conn);
+/* reply_hold.c: after reply_refusal: puts the answer off for a moment where its client needs that.
+ */
+enum progress reply_hold(struct conn *conn);
+enum progress reply_held(struct conn *conn);
+/* That moment is over. */
+void reply_release(struct conn *conn);
 
 #endif

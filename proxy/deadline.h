@@ -13,6 +13,7 @@ enum deadline_class {
     DEADLINE_HEAD,      /* a request head once begun; a judged body */
     DEADLINE_IDLE,      /* between requests */
     DEADLINE_CONNECT,   /* the connection to the engine, its TLS handshake included */
+    DEADLINE_HOLD,      /* a refusal that its client is not ready for */
     DEADLINE_LINGER,    /* after our last byte, until the client has closed */
     DEADLINE_CLASSES,
 };

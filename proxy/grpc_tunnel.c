@@ -18,7 +18,8 @@ static bool is_permissive(const struct conn *conn) {
     return conn->worker->shared->config->mode != CONFIG_ENFORCE;
 }
 
-static void report(void *context, const struct h2_call *call, const struct grpc_verdict *verdict) {
+static void report(void *context, const struct grpc_call *call,
+                   const struct grpc_verdict *verdict) {
     static const char *const words[] = {[FILTER_ALLOW] = "allow",
                                         [FILTER_NEED_BODY] = "none",
                                         [FILTER_DENY] = "deny",
@@ -31,7 +32,7 @@ static void report(void *context, const struct h2_call *call, const struct grpc_
     audit_call(conn, call->path, verdict, word);
     struct learner *learner = conn->worker->shared->learner;
     if (learner != NULL && verdict->decision != FILTER_BAD_REQUEST)
-        learner_offer_call(learner, call, &conn->log_limit);
+        learner_offer_call(learner, call, verdict->decision == FILTER_DENY);
     if (verdict->decision == FILTER_ALLOW)
         return;
     if (!log_enabled(LOG_WARNING) || !log_limit_pass(&conn->log_limit, deadline_now(), &suppressed))

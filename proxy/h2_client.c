@@ -74,7 +74,7 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
         h2_fail(inspect, "out of memory");
         return;
     }
-    const struct h2_call call = {
+    const struct grpc_call call = {
         .path = request->path, .headers = request->headers, .header_count = request->count};
     if (verdict.decision == FILTER_NEED_BODY || h2_stream_passes(inspect, &call, &verdict))
         forward_head(inspect, stream, request);

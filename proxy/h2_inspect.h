@@ -27,17 +27,8 @@ enum {
 
 struct h2_inspect;
 
-/* A call that was judged, by its head or by its message, which is then all of it that is here. */
-struct h2_call {
-    struct slice path;
-    const struct filter_header *headers;
-    size_t header_count;
-    bool has_message;
-    struct slice message;
-};
-
-/* For the log. What the call points to lives until this returns. */
-typedef void h2_report(void *context, const struct h2_call *call,
+/* A call was judged: for the logs. What `call` points to lives until this returns. */
+typedef void h2_report(void *context, const struct grpc_call *call,
                        const struct grpc_verdict *verdict);
 
 struct h2_settings {

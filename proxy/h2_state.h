@@ -115,7 +115,7 @@ void h2_stream_judge(struct h2_inspect *inspect, struct h2_stream *stream);
 void h2_stream_send(struct h2_inspect *inspect, struct h2_stream *stream);
 /* Whether a call passes after a final verdict; reported if so, as refusals are by h2_stream_refuse.
  */
-bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_call *call,
+bool h2_stream_passes(struct h2_inspect *inspect, const struct grpc_call *call,
                       const struct grpc_verdict *verdict);
 /* Refuses a stream, wherever it stands; `at_engine`: the engine knows of it. */
 void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool at_engine,

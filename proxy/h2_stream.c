@@ -97,7 +97,7 @@ static void answer(struct h2_inspect *inspect, struct h2_stream *stream,
 void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool at_engine,
                       const struct grpc_verdict *verdict) {
     inspect->settings.report(inspect->settings.context,
-                             &(const struct h2_call){.path = stream->path}, verdict);
+                             &(const struct grpc_call){.path = stream->path}, verdict);
     forget_message(inspect, stream);
     if (at_engine && !h2_append_number(&inspect->to_engine, inspect->settings.pool, H2_RST_STREAM,
                                        stream->id, H2_CANCEL))
@@ -114,7 +114,7 @@ void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool
         h2_stream_drop(inspect, stream);
 }
 
-bool h2_stream_passes(struct h2_inspect *inspect, const struct h2_call *call,
+bool h2_stream_passes(struct h2_inspect *inspect, const struct grpc_call *call,
                       const struct grpc_verdict *verdict) {
     bool passes = verdict->decision == FILTER_ALLOW ||
                   (inspect->settings.permissive && verdict->decision == FILTER_DENY);
@@ -166,7 +166,7 @@ void h2_stream_judge(struct h2_inspect *inspect, struct h2_stream *stream) {
     }
     struct grpc_verdict verdict = grpc_judge_message(inspect->settings.policy, stream->path,
                                                      slice_from(held, GRPC_PREFIX), &stream->arena);
-    const struct h2_call call = {
+    const struct grpc_call call = {
         .path = stream->path, .has_message = true, .message = slice_from(held, GRPC_PREFIX)};
     if (!h2_stream_passes(inspect, &call, &verdict)) {
         h2_stream_refuse(inspect, stream, true, &verdict);

@@ -30,6 +30,8 @@ struct lesson {
     struct lesson *next;
     size_t bytes;
     bool dangerous;
+    bool is_call; /* inside /grpc */
+    struct grpc_call call;
     struct filter_request request;
     struct slice body;
 };
@@ -203,10 +205,13 @@ static void take(struct learner *learner, struct lesson *lesson) {
     struct arena arena = {0};
     uint64_t suppressed;
     struct learn_result result =
-        learn_request(learner->learn, &lesson->request, lesson->body, &arena, tell_added, lesson);
+        lesson->is_call ? learn_call(learner->learn, &lesson->call, &arena, tell_added, lesson)
+                        : learn_request(learner->learn, &lesson->request, lesson->body, &arena,
+                                        tell_added, lesson);
     if (result.rule != NULL && log_limit_pass(&learner->limit, deadline_now(), &suppressed))
-        tell_not_learnable("path", path_of(&lesson->request), result.rule,
-                           result.reason != NULL ? result.reason : "");
+        tell_not_learnable(lesson->is_call ? "call" : "path",
+                           lesson->is_call ? lesson->call.path : path_of(&lesson->request),
+                           result.rule, result.reason != NULL ? result.reason : "");
     if (result.added > 0) {
         (void)publish(learner);
         if (learner->write_at == 0)
@@ -337,35 +342,54 @@ void learner_stop(struct learner *learner) {
     destroy(learner);
 }
 
-/* A copy of a request; NULL when memory is out. Only in memory: it is judged again, not written. */
-static struct lesson *copy_lesson(const struct filter_request *request, struct slice body) {
-    struct lesson *lesson = calloc(1, sizeof *lesson);
-    struct arena *arena = lesson != NULL ? &lesson->arena : NULL;
-    size_t count = request->header_count;
-    if (arena == NULL)
-        return NULL;
-    struct filter_header *headers = arena_alloc(arena, count * sizeof *headers + 1);
-    bool sound = headers != NULL;
-    lesson->bytes = body.len + request->target.len + request->method.len;
+/* Copies are in memory only: they are judged again, not written. */
+static bool copy_slice(struct lesson *lesson, struct slice *slice) {
+    lesson->bytes += slice->len;
+    *slice = arena_copy(&lesson->arena, *slice);
+    return slice->data != NULL;
+}
+
+static bool copy_headers(struct lesson *lesson, const struct filter_header **headers,
+                         size_t count) {
+    struct filter_header *copies = arena_alloc(&lesson->arena, count * sizeof *copies + 1);
+    bool sound = copies != NULL;
     for (size_t i = 0; sound && i < count; i++) {
-        headers[i].name = arena_copy(arena, request->headers[i].name);
-        headers[i].value = arena_copy(arena, request->headers[i].value);
-        lesson->bytes += headers[i].name.len + headers[i].value.len;
-        sound = headers[i].name.data != NULL && headers[i].value.data != NULL;
+        copies[i] = (*headers)[i];
+        sound = copy_slice(lesson, &copies[i].name) && copy_slice(lesson, &copies[i].value);
     }
-    lesson->request = *request;
-    lesson->request.headers = headers;
-    lesson->request.method = arena_copy(arena, request->method);
-    lesson->request.target = arena_copy(arena, request->target);
-    lesson->body = arena_copy(arena, body);
-    if (sound && lesson->request.method.data != NULL && lesson->request.target.data != NULL &&
-        lesson->body.data != NULL)
+    *headers = copies;
+    return sound;
+}
+
+/* A copy of a request or a call (the other is NULL); NULL when memory is out. */
+static struct lesson *copy_lesson(const struct filter_request *request, struct slice body,
+                                  const struct grpc_call *call) {
+    struct lesson *lesson = calloc(1, sizeof *lesson);
+    if (lesson == NULL)
+        return NULL;
+    bool sound;
+    if (call != NULL) {
+        lesson->is_call = true;
+        lesson->call = *call;
+        sound = copy_slice(lesson, &lesson->call.path) &&
+                copy_slice(lesson, &lesson->call.message) &&
+                copy_headers(lesson, &lesson->call.headers, call->header_count);
+    } else {
+        lesson->request = *request;
+        lesson->body = body;
+        sound = copy_slice(lesson, &lesson->request.method) &&
+                copy_slice(lesson, &lesson->request.target) && copy_slice(lesson, &lesson->body) &&
+                copy_headers(lesson, &lesson->request.headers, request->header_count);
+    }
+    if (sound)
         return lesson;
     free_lesson(lesson);
     return NULL;
 }
 
-static void hand_over(struct learner *learner, struct lesson *lesson) {
+static void hand_over(struct learner *learner, struct lesson *lesson, bool dangerous) {
+    if (lesson != NULL)
+        lesson->dangerous = dangerous;
     pthread_mutex_lock(&learner->lock);
     bool room = lesson != NULL && learner->waiting < MAX_WAITING &&
                 learner->waiting_bytes + lesson->bytes <= MAX_WAITING_BYTES;
@@ -394,15 +418,10 @@ void learner_offer(struct learner *learner, const struct filter_request *request
     arena_reset(&arena);
     if (verdict.decision == FILTER_ALLOW)
         return;
-    struct lesson *lesson = copy_lesson(request, body);
-    if (lesson != NULL)
-        lesson->dangerous = dangerous;
-    hand_over(learner, lesson);
+    hand_over(learner, copy_lesson(request, body, NULL), dangerous);
 }
 
-void learner_offer_call(struct learner *learner, const struct h2_call *call,
-                        struct log_limit *limit) {
-    uint64_t suppressed;
+void learner_offer_call(struct learner *learner, const struct grpc_call *call, bool dangerous) {
     struct arena arena = {0};
     struct snapshot *snapshot = hold(learner);
     const struct filter_policy *policy = policy_of(snapshot);
@@ -410,10 +429,8 @@ void learner_offer_call(struct learner *learner, const struct h2_call *call,
         call->has_message
             ? grpc_judge_message(policy, call->path, call->message, &arena)
             : grpc_judge_head(policy, call->path, call->headers, call->header_count, &arena);
-    bool refused = verdict.decision == FILTER_DENY || verdict.decision == FILTER_BAD_REQUEST;
-    if (refused && log_limit_pass(limit, deadline_now(), &suppressed))
-        tell_not_learnable("call", call->path, verdict.rule,
-                           verdict.reason != NULL ? verdict.reason : "");
     let_go(snapshot);
     arena_reset(&arena);
+    if (verdict.decision == FILTER_DENY || verdict.decision == FILTER_BAD_REQUEST)
+        hand_over(learner, copy_lesson(NULL, slice_of(NULL, 0), call), dangerous);
 }

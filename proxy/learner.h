@@ -9,9 +9,8 @@
 #include <stdbool.h>
 
 #include "filter/filter.h"
+#include "filter/grpc.h"
 #include "proxy/error.h"
-#include "proxy/h2_inspect.h"
-#include "proxy/log.h"
 
 struct learner;
 
@@ -27,9 +26,7 @@ void learner_stop(struct learner *learner);
 void learner_offer(struct learner *learner, const struct filter_request *request, struct slice body,
                    bool dangerous);
 
-/* The same for a call inside /grpc, which no key opens: what the learned policy refuses is told, as
- * far as `limit` lets it. */
-void learner_offer_call(struct learner *learner, const struct h2_call *call,
-                        struct log_limit *limit);
+/* The same for a call inside /grpc. */
+void learner_offer_call(struct learner *learner, const struct grpc_call *call, bool dangerous);
 
 #endif

@@ -13,6 +13,7 @@ enum {
     EVENT_BATCH = 256,
     SWEEP_MS = 15000, /* how often, at least, TCP_USER_TIMEOUT is reconsidered */
     LINGER_MS = 5000,
+    HOLD_MS = 1000, /* ample for a session's handshakes and the engine's answer */
 };
 
 void worker_enqueue(struct worker *worker, struct conn *conn) {
@@ -210,6 +211,7 @@ static void set_durations(struct worker *worker, const struct config *config) {
         [DEADLINE_HEAD] = config->head_timeout,
         [DEADLINE_IDLE] = config->idle_timeout,
         [DEADLINE_CONNECT] = config->connect_timeout,
+        [DEADLINE_HOLD] = HOLD_MS,
         [DEADLINE_LINGER] = LINGER_MS,
     };
     for (int class = 0; class < DEADLINE_CLASSES; class ++)

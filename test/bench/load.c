@@ -1,6 +1,7 @@
 /* The benchmark's client. Every answer is checked: a proxy that loses bytes gets no figures.
  *
  *   bench-load ADDRESS upload|download chunked|length BYTES
+ *   bench-load ADDRESS session|grpc context BYTES
  *   bench-load ADDRESS ping|create|connect COUNT CONNECTIONS
  *   bench-load ADDRESS idle COUNT      says "ready", then holds them until standard input ends
  */
@@ -83,6 +84,94 @@ static void download(bool chunked, uint64_t size) {
     uint64_t got = 0;
     if (!wire_skip_body(wire, head, &got) || got != size)
         wire_die("got %lu bytes of %lu", got, size);
+    wire_close(wire);
+}
+
+static void open_h2(struct wire *wire, const char *target) {
+    char text[512];
+    int len = snprintf(text, sizeof text,
+                       "POST %s HTTP/1.1\r\n" CLIENT_FIELDS
+                       "Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+                       target);
+    send_or_die(wire, text, (size_t)len);
+    (void)expect(wire, "101");
+}
+
+enum { FRAME = 16384, WRITE = 32768 }; /* as gRPC for Go sends: two frames a write */
+
+/* A build's context in its session: opaque bytes, as a plain tunnel sees them. */
+static void session(uint64_t size) {
+    static char bytes[WRITE];
+    struct wire *wire = dial();
+    open_h2(wire, "/session");
+    send_or_die(wire, (const char *)&size, sizeof size);
+    for (uint64_t left = size; left > 0;) {
+        size_t part = left < WRITE ? (size_t)left : WRITE;
+        send_or_die(wire, bytes, part);
+        left -= part;
+    }
+    const char *told = wire_take(wire, sizeof size);
+    if (told == NULL || memcmp(told, &size, sizeof size) != 0)
+        wire_die("the engine did not get the %llu bytes", (unsigned long long)size);
+    wire_close(wire);
+}
+
+static char *put_literal(char *to, const char *name, const char *value) {
+    *to++ = 0;
+    for (const char *const *text = (const char *const[]){name, value, NULL}; *text != NULL;
+         text++) {
+        size_t len = strlen(*text);
+        *to++ = (char)len; /* below 127 */
+        memcpy(to, *text, len);
+        to += len;
+    }
+    return to;
+}
+
+/* The same as a call of Control/Session within /grpc. */
+static void grpc(uint64_t size) {
+    static char bytes[WRITE + 2 * 9];
+    char text[512];
+    struct wire_frame frame;
+    struct wire *wire = dial();
+    open_h2(wire, "/grpc");
+    memcpy(text, H2_PREFACE, sizeof H2_PREFACE - 1);
+    char *end =
+        wire_put_frame(text + sizeof H2_PREFACE - 1, (struct wire_frame){.type = H2_SETTINGS});
+    char *head = end;
+    end = wire_put_frame(head, (struct wire_frame){0});
+    *end++ = (char)0x83; /* :method POST */
+    *end++ = (char)0x86; /* :scheme http */
+    end = put_literal(end, ":path", "/moby.buildkit.v1.Control/Session");
+    end = put_literal(end, "content-type", "application/grpc");
+    end = put_literal(end, "te", "trailers");
+    (void)wire_put_frame(head, (struct wire_frame){.len = (uint32_t)(end - head - 9),
+                                                   .type = H2_HEADERS,
+                                                   .flags = H2_END_HEADERS,
+                                                   .stream = 1});
+    send_or_die(wire, text, (size_t)(end - text));
+    /* With that the engine takes all that comes. */
+    do
+        if (!wire_next_frame(wire, &frame) || !wire_skip(wire, frame.len))
+            wire_die("the engine gave no credit");
+    while (frame.type != H2_WINDOW_UPDATE);
+    for (uint64_t left = size; left > 0;) {
+        end = bytes;
+        for (int i = 0; i < WRITE / FRAME && left > 0; i++) {
+            uint32_t part = left < FRAME ? (uint32_t)left : FRAME;
+            left -= part;
+            uint8_t flags = left == 0 ? H2_END_STREAM : 0;
+            end = part + wire_put_frame(
+                             end, (struct wire_frame){.len = part, .flags = flags, .stream = 1});
+        }
+        send_or_die(wire, bytes, (size_t)(end - bytes));
+    }
+    while (wire_next_frame(wire, &frame) && frame.type != H2_DATA)
+        if (!wire_skip(wire, frame.len))
+            break;
+    const char *told = wire_take(wire, sizeof size);
+    if (told == NULL || memcmp(told, &size, sizeof size) != 0)
+        wire_die("the engine did not get the %llu bytes", (unsigned long long)size);
     wire_close(wire);
 }
 
@@ -218,6 +307,10 @@ int main(int argc, char **argv) {
         upload(strcmp(argv[3], "chunked") == 0, strtoull(argv[4], NULL, 10));
     else if (strcmp(what, "download") == 0)
         download(strcmp(argv[3], "chunked") == 0, strtoull(argv[4], NULL, 10));
+    else if (strcmp(what, "session") == 0)
+        session(strtoull(argv[4], NULL, 10));
+    else if (strcmp(what, "grpc") == 0)
+        grpc(strtoull(argv[4], NULL, 10));
     else
         requests(what, strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
     printf("%.6f %.6f\n", seconds(CLOCK_MONOTONIC) - start, seconds(CLOCK_PROCESS_CPUTIME_ID));

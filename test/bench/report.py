@@ -12,6 +12,8 @@ GOALS = {
         ("dind-proxy", "dind no kTLS", 0.6),
         ("dind-proxy", "copy relay", None),
     ],
+    # Its frames are read and judged, so that nothing of it can be spliced.
+    "grpc": [("dind-proxy", "HAProxy", None), ("dind-proxy", "copy relay", None)],
     "requests": [("dind-proxy", "HAProxy", 1.0), ("dind-proxy", "copy relay", None)],
     "idle": [("dind-proxy", "HAProxy", None)],
 }

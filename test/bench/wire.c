@@ -276,3 +276,55 @@ bool wire_send_body(struct wire *wire, bool chunked, uint64_t size) {
     }
     return !chunked || wire_write(wire, "0\r\n\r\n", 5);
 }
+
+const char *wire_take(struct wire *wire, size_t len) {
+    while (wire->end - wire->start < len)
+        if (!wire_fill(wire))
+            return NULL;
+    const char *taken = wire->buffer + wire->start;
+    wire->start += len;
+    return taken;
+}
+
+bool wire_skip(struct wire *wire, uint64_t len) {
+    while (len > 0) {
+        if (wire->start == wire->end && !wire_fill(wire))
+            return false;
+        size_t held = wire->end - wire->start;
+        size_t part = len < held ? (size_t)len : held;
+        wire->start += part;
+        len -= part;
+    }
+    return true;
+}
+
+void wire_put_u32(char *to, uint32_t value) {
+    for (int i = 0; i < 4; i++)
+        to[i] = (char)(value >> (24 - 8 * i));
+}
+
+static uint32_t get_u32(const char *from) {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++)
+        value = value << 8 | (unsigned char)from[i];
+    return value;
+}
+
+char *wire_put_frame(char *to, struct wire_frame frame) {
+    wire_put_u32(to, frame.len << 8 | frame.type);
+    to[4] = (char)frame.flags;
+    wire_put_u32(to + 5, frame.stream);
+    return to + 9;
+}
+
+bool wire_next_frame(struct wire *wire, struct wire_frame *frame) {
+    const char *head = wire_take(wire, 9);
+    if (head == NULL)
+        return false;
+    uint32_t first = get_u32(head);
+    *frame = (struct wire_frame){.len = first >> 8,
+                                 .type = (uint8_t)first,
+                                 .flags = (uint8_t)head[4],
+                                 .stream = get_u32(head + 5)};
+    return true;
+}

@@ -63,6 +63,28 @@ const char *wire_field(const char *head, const char *name);
 /* Reads the body that the head announces and counts its payload. False when it is cut or broken. */
 bool wire_skip_body(struct wire *wire, const char *head, uint64_t *payload);
 
+/* The next `len` bytes, at most WIRE_BUFFER, taken out of the buffer and valid until the next call;
+ * NULL at the end. */
+const char *wire_take(struct wire *wire, size_t len);
+
+/* HTTP/2 (RFC 9113), as far as a call of gRPC takes it. */
+enum { H2_DATA = 0, H2_HEADERS = 1, H2_SETTINGS = 4, H2_WINDOW_UPDATE = 8 };
+enum { H2_END_STREAM = 1, H2_ACK = 1, H2_END_HEADERS = 4 };
+#define H2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+struct wire_frame {
+    uint32_t len, stream;
+    uint8_t type, flags;
+};
+
+/* Writes a frame's head of 9 bytes; where it ends. */
+char *wire_put_frame(char *to, struct wire_frame frame);
+/* Reads a frame's head; false at the end. Its payload follows. */
+bool wire_next_frame(struct wire *wire, struct wire_frame *frame);
+void wire_put_u32(char *to, uint32_t value);
+/* Reads and throws away; false at the end. */
+bool wire_skip(struct wire *wire, uint64_t len);
+
 /* Sends a body of `size` bytes in the writes that Go's net/http makes of 32 KiB pieces: with
  * `chunked` a chunk each, the size line and the first of it through a buffer of 4 KiB. */
 bool wire_send_body(struct wire *wire, bool chunked, uint64_t size);

@@ -134,7 +134,8 @@ def test_it_is_opened_anew_at_a_reload(make_rig, audit_log, tmp_path):
         wait_until(audit_log.exists, 10, "a new file")
         assert client.request("GET", "/v1.41/version").status == 200
         wait_lines(audit_log, "request", 1)
-    assert "reload" in {r["event"] for r in lines(audit_log) + lines(moved)}
+    wait_until(lambda: "reload" in {r["event"] for r in lines(audit_log) + lines(moved)}, 20,
+               "the line about the reload, which follows the new file")
     assert len(of_event(lines(moved), "request")) == 1
     # Where it cannot be opened it goes on where it was, and the other log says why.
     audit_log.rename(tmp_path / "audit.2")

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from client import build_request, json_request
-from h2wire import DATA, message, solve
+from h2wire import DATA, call, message, solve
 from proxy_process import binary, clean_environment
 from recorder import wait_until
 from test_audit import of_event, wait_lines
@@ -162,6 +162,7 @@ TRAFFIC = [
                  {"Image": "base:1", "HostConfig": {"Privileged": True}}),
     json_request("/v1.41/containers/x/exec", {"Cmd": ["sh", "-c", "true"]}),
     build_request("DELETE", "/v1.41/containers/x?force=1"),
+    build_request("POST", "/v1.41/build?networkmode=host&remote=https://x/y.git", body=b""),
 ]
 
 
@@ -185,12 +186,13 @@ def test_what_was_learned_passes_in_a_second_run(make_rig, tmp_path):
         "schema": 1, "preset": "allowlist",
         "endpoints": {"only": ["GET /_ping", "GET /info", "POST /images/create",
                                "POST /containers/create", "POST /containers/{name}/exec",
-                               "DELETE /containers/{name}"]},
+                               "DELETE /containers/{name}", "POST /build"]},
         "create": {"privileged": True, "capabilities": ["NET_ADMIN"],
                    "binds": [{"path": "/srv/x", "read-only": True}], "network-modes": ["host"],
                    "images": policy["create"]["images"]},
         "images": {"pull": policy["images"]["pull"], "push": []},
-        "exec": {"commands": [["sh", "-c", "true"]]}}
+        "exec": {"commands": [["sh", "-c", "true"]]},
+        "build": {"network-host": True, "remote-contexts": True}}
     assert len(policy["create"]["images"]) == 2 and len(policy["images"]["pull"]) == 1
     # What only the mode let pass is told louder.
     assert rig.proxy.wait_log("level=warning event=learned key=create.privileged")
@@ -234,17 +236,34 @@ def test_what_cannot_be_learned_is_told(make_rig, tmp_path, audit_log):
     assert policy["endpoints"]["only"] == ["POST /containers/create"]
 
 
-def test_calls_that_cannot_be_learned_are_told(make_rig, tmp_path):
-    rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", tmp_path / "l.json")
-    rig.handler = Engine()
-    with rig.client() as client:
+def test_calls_inside_grpc_are_learned(make_rig, tmp_path):
+    file = tmp_path / "l.json"
+    rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", file)
+
+    def build(rig):
+        rig.handler = Engine()
+        client = rig.client()
         client.send(UPGRADE)
         assert client.read_head().status == 101
         client.send(GREETING + solve(1, HOST) + solve(3, b"\x0a\x01r"))
-        assert_answered(client, 1)
-        assert_answered(client, 3)
-    rig.proxy.wait_log("event=not-learnable call=/moby.buildkit.v1.Control/Solve "
-                       "rule=buildkit.entitlement")
+        return client
+    client = build(rig)
+    assert_answered(client, 1)
+    assert_answered(client, 3)
+    client.send(call(5, b"Prune", True))
+    assert_answered(client, 5)
+    client.close()
+    rig.proxy.wait_log("level=warning event=not-learnable call=/moby.buildkit.v1.Control/Prune "
+                       "rule=grpc.method")
+    rig.proxy.stop()
+    policy = json.loads(file.read_text())
+    assert policy["build"] == {"network-host": True}
+    assert policy["endpoints"]["only"] == ["POST /grpc"]
+    client = build(make_rig(("unix", "unix"), "--policy-file", file))
+    assert_answered(client, 1)
+    assert_answered(client, 3)
+    client.send(call(5, b"Prune", True))
+    assert_refused(client, 5, "grpc.method")
 
 
 def test_a_file_that_cannot_be_written_is_an_error_at_the_start(tmp_path):

@@ -185,6 +185,18 @@ def test_explain_judges_as_a_client(policy):
     fails(run("--policy-file", path, "--as", "nobody", "explain", *command), "no such client")
 
 
+def test_what_was_judged_is_what_is_sent(make_rig, policy):
+    rig = make_rig(("unix", "unix"), "--policy-file",
+                   policy({"preset": "ci-runner", "exec": {"commands": [["sh"]]}}))
+    body = b'{ "Cmd" : [ "s\\u0068" ] }'
+    target = "/v1.41/containers/x/exec"
+    assert status(rig.client(), target=target, body=body) == 200
+    assert rig.reached()[-1].endswith(b"\r\n\r\n" + body)
+    mark = rig.recorder.mark()
+    assert status(rig.client(), target=target, body=b'{"Cmd":["ls"]}') == 403
+    rig.assert_nothing_reached(mark)
+
+
 # Reload
 
 def reload(proxy):
@@ -342,6 +354,23 @@ def test_by_common_name(served, policy, names, certificates, free_url):
         assert status(kept) == 403 and status(kept, "GET", "/v1.41/info") == 200
         response = other.request("GET", "/v1.41/info")
         assert response.status == 403 and "(client.unknown)" in response.message()
+
+
+def test_by_alternative_name(served, policy, names, certificates, free_url):
+    """One of the certificate's; its common name is none of them."""
+    server = certificates / "proxy"
+    path = policy({"preset": "read-only", "clients": [
+        {"name": "cn", "match": {"alt-name": "team-a"}, "policy": {"preset": "blocklist"}},
+        {"name": "san", "match": {"alt-name": "team-b.*"}, "policy": {"preset": "blocklist"}},
+        {"name": "both", "match": {"common-name": "team-c", "alt-name": "*.example"},
+         "policy": {"preset": "blocklist"}}]})
+    served([free_url], "--tls-cert", server / "cert.pem", "--tls-key", server / "key.pem",
+           "--tls-client-ca", names.authority, "--policy-file", path)
+
+    def ask(name):
+        with Client(free_url, names(name)) as client:
+            return status(client)
+    assert [ask(f"team-{letter}") for letter in "abcd"] == [403, 200, 200, 403]
 
 
 @pytest.fixture

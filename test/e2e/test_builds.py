@@ -69,17 +69,36 @@ def test_the_clients_own_buildkit(proxied, context):
                            timeout=120)
     assert built.returncode == 0, (built.stderr, proxied.proxy.log())
     proxied.docker("run", "--rm", f"built-{proxied.kind}", "cat", "/sum")
-    # This client runs its session and its build side by side, and was once seen not to end after a
-    # refusal: then it is asked again, and has to show it.
+    # It runs its session and its build side by side, and must not hang however the race ends.
     command += ["--network", "host", context]
+    for _ in range(5):
+        refused(subprocess.run(command, capture_output=True, text=True, env=environment,
+                               timeout=30), "build.networkmode")
+
+
+def test_buildkit_switched_off(buildx, engine, certificates, proxied, context, tmp_path):
+    """--buildkit deny: both clients end with an error, and the classic builder works."""
+    (tmp_path / "strict").mkdir()
+    strict = Proxied(engine, certificates, tmp_path / "strict", proxied.kind,
+                     ["--buildkit", "deny"])
+    environment = strict.environment | {"DOCKER_CONFIG": proxied.environment["DOCKER_CONFIG"]}
+
+    def build(*command, buildkit="1"):
+        return subprocess.run([DOCKER, *command, context], capture_output=True, text=True,
+                              env=environment | {"DOCKER_BUILDKIT": buildkit}, timeout=60)
     try:
-        result = subprocess.run(command, capture_output=True, text=True, env=environment,
-                                timeout=30)
-    except subprocess.TimeoutExpired:
-        proxied.proxy.wait_log(r"/build.* verdict=deny rule=build\.networkmode", 1)
-        result = subprocess.run(command, capture_output=True, text=True, env=environment,
-                                timeout=60)
-    refused(result, "build.networkmode")
+        # It waits for its session before it prints anything, and of that it prints the status alone.
+        result = build("build")
+        assert result.returncode != 0 and "received 403" in result.stderr, result
+        strict.proxy.wait_log(r"verdict=deny rule=build\.buildkit")
+        # Without /grpc this one tries to start a builder of its own.
+        assert build("buildx", "build").returncode != 0
+        strict.proxy.wait_log(r"path=/grpc verdict=deny rule=endpoint\.grpc")
+        write_dockerfile(context, "")
+        result = build("build", "-t", f"classic-{proxied.kind}", buildkit="0")
+        assert result.returncode == 0, (result.stderr, strict.proxy.log()[-3000:])
+    finally:
+        strict.proxy.stop()
 
 
 def test_build(buildx, proxied, context):

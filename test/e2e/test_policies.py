@@ -307,6 +307,20 @@ def test_a_privileged_exec_where_it_is_opened(under):
     refused(under({"exec": {"commands": [["id"]]}}), "exec", box, "id", rule="endpoint.exec-create")
 
 
+def test_clients_have_policies_of_their_own(under, certificates):
+    """By the names in their certificates, over mutual TLS."""
+    proxied = under({"preset": "read-only", "clients": [
+        {"name": "agent", "match": {"common-name": "agent"},
+         "policy": {"preset": "allowlist", "create": {"capabilities": ["NET_ADMIN"]}}}]},
+        "mtls-mtls")
+    assert run(proxied, "--cap-add", "NET_ADMIN", IMAGE, "echo", "x") == "x\n"
+    others = under({"clients": [{"name": "a", "match": {"common-name": "nobody"}}],
+                    "other-clients": "deny"}, "mtls-mtls")
+    with Client(others.url, certificates / "agent") as client:
+        response = client.request("GET", "/info")
+        assert response.status == 403 and "(client.unknown)" in response.message()
+
+
 # Builds
 
 def test_builds(under, engine, tmp_path):

@@ -25,7 +25,8 @@ static void require(bool truth) {
         abort();
 }
 
-static void report(void *context, const struct h2_call *call, const struct grpc_verdict *verdict) {
+static void report(void *context, const struct grpc_call *call,
+                   const struct grpc_verdict *verdict) {
     (void)context;
     require(call->path.len > 0 && verdict->rule != NULL);
     require((verdict->reason == NULL) == (verdict->decision == FILTER_ALLOW));

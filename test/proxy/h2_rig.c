@@ -15,7 +15,8 @@ struct buffer_pool rig_pool;
 static struct filter_policy *policy;
 unsigned rig_reports;
 
-static void report(void *context, const struct h2_call *call, const struct grpc_verdict *verdict) {
+static void report(void *context, const struct grpc_call *call,
+                   const struct grpc_verdict *verdict) {
     (void)context;
     assert_true(call->path.len > 0);
     if (verdict->decision == FILTER_ALLOW)

@@ -14,8 +14,8 @@
 static struct deadline_queue make_queue(void) {
     struct deadline_queue queue = {0};
     static const uint64_t durations[DEADLINE_CLASSES] = {
-        [DEADLINE_HANDSHAKE] = 10, [DEADLINE_HEAD] = 20,   [DEADLINE_IDLE] = 100,
-        [DEADLINE_CONNECT] = 30,   [DEADLINE_LINGER] = 50,
+        [DEADLINE_HANDSHAKE] = 10, [DEADLINE_HEAD] = 20, [DEADLINE_IDLE] = 100,
+        [DEADLINE_CONNECT] = 30,   [DEADLINE_HOLD] = 40, [DEADLINE_LINGER] = 50,
     };
     for (int i = 0; i < DEADLINE_CLASSES; i++)
         queue.classes[i].duration = durations[i];
@@ -79,7 +79,7 @@ static void a_late_look_finds_all_of_them(void **state) {
         seen[expired - deadlines] = true;
     for (int i = 0; i < DEADLINE_CLASSES; i++)
         assert_int_equal(seen[i], queue.classes[i].duration <= 30);
-    assert_int_equal(deadline_wait(&queue, 30, 1000), 20);
+    assert_int_equal(deadline_wait(&queue, 30, 1000), 10);
 }
 
 static void arming_again_moves_it(void **state) {
