@@ -7,9 +7,7 @@
     "create the container anew instead"
 #define DEBUG                                                                                      \
     "the engine's debug routes show its internals and are not allowed; ask the engine's operator"
-#define GRPC                                                                                       \
-    "BuildKit's services are not reachable directly; build with DOCKER_BUILDKIT=0 (the classic "   \
-    "builder)"
+#define GRPC "BuildKit's services are reachable through POST /grpc alone; use a client that does so"
 #define PLUGIN                                                                                     \
     "managing plugins is not allowed, because they run as root on the engine's host; ask the "     \
     "engine's operator to install them"

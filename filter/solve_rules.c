@@ -141,8 +141,10 @@ static struct body_finding judge_session_exporter(const struct message_context *
                                                   const struct protobuf_field *field) {
     if (field->value == 0 || !context->policy->build.deny_outputs)
         return finding_allow();
-    return finding_deny("buildkit.output", "exporters that are named by the session are not "
-                                           "allowed; leave --output out");
+    return finding_deny_switch(
+        "buildkit.output",
+        "exporters that are named by the session are not allowed; leave --output out",
+        "build.outputs");
 }
 
 /* --- the requests --- */

@@ -61,5 +61,6 @@ struct filter_verdict explain_grpc(const struct filter_policy *policy, const cha
         .reason = call.reason,
         .endpoint_class = "grpc",
         .endpoint = path,
+        .remedy = call.remedy,
     };
 }

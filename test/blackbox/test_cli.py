@@ -577,6 +577,8 @@ def test_explain_policy_of_builds(tmp_path):
     message.write_bytes(b"\x6a\x07\x0a\x05local")
     assert explain("GRPC", SOLVE, message, *options)[1]["rule"] == "buildkit.output"
     assert explain("GRPC", SOLVE, message)[0] == OK
+    verdict = explain("GRPC", SOLVE, message, *options)[1]
+    assert verdict["to allow it"] == "build.outputs = true", verdict
 
 
 def test_explain_needs_nothing_else():

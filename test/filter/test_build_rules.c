@@ -78,9 +78,9 @@ static struct filter_policy *policy_of(enum filter_preset preset, struct filter_
     return policy;
 }
 
-/* NULL: allowed. */
-static void expect(const struct filter_policy *policy, const char *path, struct text message,
-                   const char *rule) {
+/* NULL: allowed. Gives the key that would lift the refusal. */
+static const char *expect(const struct filter_policy *policy, const char *path, struct text message,
+                          const char *rule) {
     struct arena arena = {0};
     struct grpc_verdict verdict = grpc_judge_message(policy, slice_from_string(path),
                                                      slice_of(message.data, message.len), &arena);
@@ -94,17 +94,49 @@ static void expect(const struct filter_policy *policy, const char *path, struct 
         assert_non_null(verdict.reason);
     }
     arena_reset(&arena);
+    return verdict.remedy.key;
 }
 
-/* The message is allowed by a policy of `allowing`, and refused by the rule under the other. */
+/* A policy that a remedy was applied to. */
+static struct filter_build remedied(struct filter_build build, const char *key) {
+    const struct {
+        const char *key;
+        bool *flag;
+        bool value;
+    } keys[] = {
+        {"build.network-host", &build.network_host, true},
+        {"build.insecure", &build.insecure, true},
+        {"build.remote-contexts", &build.remote_contexts, true},
+        {"build.add-hosts", &build.deny_add_hosts, false},
+        {"build.outputs", &build.deny_outputs, false},
+        {"build.cache-imports", &build.deny_cache_imports, false},
+        {"build.cache-exports", &build.deny_cache_exports, false},
+        {"build.frontends", &build.deny_frontends, false},
+    };
+    assert_non_null(key);
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        if (strcmp(key, keys[i].key) == 0) {
+            *keys[i].flag = keys[i].value;
+            return build;
+        }
+    }
+    fail_msg("no such key: %s", key);
+    return build;
+}
+
+/* The message is allowed by a policy of `allowing`, and refused by the rule under the other, until
+ * the key that the refusal names is in it. */
 static void differ(const char *path, struct text message, struct filter_build allowing,
                    struct filter_build refusing, const char *rule) {
     struct filter_policy *allows = policy_of(FILTER_BLOCKLIST, allowing);
     struct filter_policy *refuses = policy_of(FILTER_BLOCKLIST, refusing);
     expect(allows, path, message, NULL);
-    expect(refuses, path, message, rule);
+    const char *key = expect(refuses, path, message, rule);
     filter_policy_free(allows);
     filter_policy_free(refuses);
+    allows = policy_of(FILTER_BLOCKLIST, remedied(refusing, key));
+    expect(allows, path, message, NULL);
+    filter_policy_free(allows);
 }
 
 /* By an attribute, in Control's Solve and in the gateway's alike. */
@@ -114,7 +146,8 @@ static void differ_by_attribute(const char *key, const char *value, struct filte
     differ(GATEWAY_SOLVE, pair(3, key, value), allowing, refusing, rule);
 }
 
-static void expect_query(const struct filter_policy *policy, const char *target, const char *rule) {
+static const char *expect_query(const struct filter_policy *policy, const char *target,
+                                const char *rule) {
     static const struct filter_header headers[] = {
         {SLICE("Content-Type"), SLICE("application/x-tar")}};
     const struct filter_request request = {.method = SLICE("POST"),
@@ -131,6 +164,7 @@ static void expect_query(const struct filter_policy *policy, const char *target,
         assert_string_equal(verdict.rule, rule);
     }
     arena_reset(&arena);
+    return verdict.remedy.key;
 }
 
 static void differ_by_query(const char *target, struct filter_build allowing,
@@ -138,9 +172,12 @@ static void differ_by_query(const char *target, struct filter_build allowing,
     struct filter_policy *allows = policy_of(FILTER_BLOCKLIST, allowing);
     struct filter_policy *refuses = policy_of(FILTER_BLOCKLIST, refusing);
     expect_query(allows, target, NULL);
-    expect_query(refuses, target, rule);
+    const char *key = expect_query(refuses, target, rule);
     filter_policy_free(allows);
     filter_policy_free(refuses);
+    allows = policy_of(FILTER_BLOCKLIST, remedied(refusing, key));
+    expect_query(allows, target, NULL);
+    filter_policy_free(allows);
 }
 
 /* A graph (of Control's Solve, field 2) of one step that is an ExecOp. */
@@ -161,11 +198,11 @@ static void networks_of_the_host(void **state) {
 
     struct filter_policy *policy = policy_of(FILTER_BLOCKLIST, open);
     expect(policy, SOLVE, string(9, "security.insecure"), "buildkit.entitlement");
-    expect(policy, SOLVE, string(9, "network.hos"), "buildkit.entitlement");
-    expect(policy, SOLVE, step(number(3, 3)), "buildkit.exec-network");
+    assert_null(expect(policy, SOLVE, string(9, "network.hos"), "buildkit.entitlement"));
+    assert_null(expect(policy, SOLVE, step(number(3, 3)), "buildkit.exec-network"));
     expect(policy, SOLVE, step(number(3, (UINT64_C(1) << 32) + 1)), "buildkit.exec-network");
     expect(policy, SOLVE, pair(7, "force-network-mode", "Host"), "buildkit.network");
-    expect_query(policy, "/build?networkmode=container:a", "build.networkmode");
+    assert_null(expect_query(policy, "/build?networkmode=container:a", "build.networkmode"));
     filter_policy_free(policy);
 }
 

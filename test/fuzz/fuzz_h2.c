@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filter/build_rules.h"
 #include "filter/filter.h"
 #include "proxy/h2.h"
 #include "proxy/h2_inspect.h"
@@ -17,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct buffer_pool pool;
 static struct filter_policy *policy;
+static struct filter_policy *open_policy;
 
 static void require(bool truth) {
     if (!truth)
@@ -70,20 +72,51 @@ static void check_frames(struct slice bytes) {
     }
 }
 
+/* What a closed policy allows, an open one does, since builds are all that they differ in. */
+static void judge_messages(struct slice message) {
+    static const char *const paths[] = {"/moby.buildkit.v1.Control/Solve",
+                                        "/moby.buildkit.v1.frontend.LLBBridge/Solve",
+                                        "/moby.buildkit.v1.frontend.LLBBridge/NewContainer"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct arena arena = {0};
+        struct slice path = slice_from_string(paths[i]);
+        struct grpc_verdict closed = grpc_judge_message(policy, path, message, &arena);
+        struct grpc_verdict open = grpc_judge_message(open_policy, path, message, &arena);
+        require(closed.decision != FILTER_ALLOW || open.decision == FILTER_ALLOW);
+        require((closed.decision == FILTER_ALLOW) == (closed.reason == NULL));
+        arena_reset(&arena);
+    }
+    struct arena arena = {0};
+    const struct message_context context = {.policy = policy, .arena = &arena};
+    (void)build_judge_cache_list(&context, message);
+    (void)build_judge_output_list(&context, message);
+    (void)build_judge_arguments(&context, message);
+    arena_reset(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char error[200];
-    const struct filter_settings settings = {.buildkit = FILTER_BUILDKIT_INSPECT};
+    const struct filter_settings closed = {
+        .buildkit = FILTER_BUILDKIT_INSPECT,
+        .build = {.deny_add_hosts = true,
+                  .deny_outputs = true,
+                  .deny_cache_imports = true,
+                  .deny_cache_exports = true,
+                  .deny_frontends = true},
+    };
+    const struct filter_settings open = {
+        .buildkit = FILTER_BUILDKIT_INSPECT,
+        .build = {.network_host = true, .insecure = true, .remote_contexts = true},
+    };
     if (policy == NULL)
-        policy = filter_policy_new(&settings, error, sizeof error);
-    require(policy != NULL);
+        policy = filter_policy_new(&closed, error, sizeof error);
+    if (open_policy == NULL)
+        open_policy = filter_policy_new(&open, error, sizeof error);
+    require(policy != NULL && open_policy != NULL);
     if (size < 1)
         return 0;
     struct slice bytes = slice_of((const char *)data + 1, size - 1);
-    struct arena arena = {0};
-    (void)grpc_judge_message(policy, SLICE("/moby.buildkit.v1.Control/Solve"), bytes, &arena);
-    (void)grpc_judge_message(policy, SLICE("/moby.buildkit.v1.frontend.LLBBridge/Solve"), bytes,
-                             &arena);
-    arena_reset(&arena);
+    judge_messages(bytes);
 
     struct buffer engine[2] = {{0}, {0}};
     struct buffer client[2] = {{0}, {0}};
