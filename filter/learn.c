@@ -230,6 +230,7 @@ static struct filter_verdict judge_call(const struct filter_policy *policy,
         .decision = verdict.decision == FILTER_NEED_BODY ? FILTER_ALLOW : verdict.decision,
         .rule = verdict.rule,
         .reason = verdict.reason,
+        .remedy = verdict.remedy,
     };
 }
 
@@ -244,41 +245,6 @@ static struct filter_verdict judge(const struct learn *learn, const struct subje
     return verdict;
 }
 
-static bool is_same(const struct filter_verdict *a, const struct filter_verdict *b) {
-    return a->decision == b->decision && strcmp(a->rule, b->rule) == 0 &&
-           strcmp(a->reason, b->reason) == 0;
-}
-
-/* Refusals of builds name no remedy; of the keys that open something for builds, the one that helps
- * is found by trying. NULL: none does. */
-static const struct policy_key *open_for_builds(struct learn *learn, const struct subject *subject,
-                                                const struct filter_verdict *refusal,
-                                                struct arena *arena) {
-    static const char *const paths[] = {"build.network-host", "build.insecure",
-                                        "build.remote-contexts"};
-    char error[256];
-    if (strncmp(refusal->rule, "build", 5) != 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        const struct policy_key *key = policy_key_find(slice_from_string(paths[i]));
-        if (key == NULL || !add(learn, key, SLICE("true")))
-            continue;
-        struct filter_verdict verdict = judge(learn, subject, arena);
-        if (!is_same(&verdict, refusal))
-            return key;
-        learn->count--;
-        struct filter_rules *rules = learn_rules(learn, error, sizeof error);
-        if (rules == NULL) {
-            learn->count++; /* more than need be, but one with the rules */
-            return key;
-        }
-        learn->bytes -= sizeof "true" - 1;
-        filter_rules_free(learn->rules);
-        learn->rules = rules;
-    }
-    return NULL;
-}
-
 static struct learn_result learn_subject(struct learn *learn, const struct subject *subject,
                                          struct arena *arena, learn_added *added, void *context) {
     struct learn_result result = {0};
@@ -286,24 +252,17 @@ static struct learn_result learn_subject(struct learn *learn, const struct subje
         struct filter_verdict verdict = judge(learn, subject, arena);
         if (verdict.decision == FILTER_ALLOW)
             return result;
-        struct slice value = verdict.remedy.value;
-        const struct policy_key *key = NULL;
-        if (verdict.decision == FILTER_DENY) {
-            key = key_of(&verdict.remedy);
-            if (key != NULL && !add(learn, key, value))
-                key = NULL;
-            else if (key == NULL) {
-                key = open_for_builds(learn, subject, &verdict, arena);
-                value = SLICE("true");
-            }
-        }
+        const struct policy_key *key =
+            verdict.decision == FILTER_DENY ? key_of(&verdict.remedy) : NULL;
+        if (key != NULL && !add(learn, key, verdict.remedy.value))
+            key = NULL;
         if (key == NULL) {
             result.rule = verdict.rule;
             result.reason = verdict.reason;
             return result;
         }
         result.added++;
-        added(context, key->path, value);
+        added(context, key->path, verdict.remedy.value);
     }
     result.rule = "learn.rounds";
     result.reason = "the request needs too much at a time";

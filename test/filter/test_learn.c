@@ -163,6 +163,36 @@ static void what_no_key_opens_is_said(void **state) {
     learn_free(learn);
 }
 
+/* A build in /grpc that wants the host's network and a frontend image of its own: protobuf, the
+ * fields FrontendAttrs (7) and Entitlements (9) of Control/Solve. */
+static void what_builds_need_is_learned(void **state) {
+    (void)state;
+    static const char solve[] = "\x3a\x0d\x0a\x06source\x12\x03"
+                                "a/b"
+                                "\x4a\x0cnetwork.host";
+    const struct grpc_call call = {
+        .path = SLICE("/moby.buildkit.v1.Control/Solve"),
+        .message = slice_of(solve, sizeof solve - 1),
+        .has_message = true,
+    };
+    struct learn *learn = begin();
+    struct arena arena = {0};
+    size_t told = 0;
+    size_t length = 0;
+    struct learn_result result = learn_call(learn, &call, &arena, note, &told);
+    assert_null(result.rule);
+    assert_int_equal(told, 2);
+    assert_int_equal(learn_call(learn, &call, &arena, note, &told).added, 0);
+    char *text = learn_text(learn, &length);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"network-host\": true"));
+    assert_non_null(strstr(text, "\"frontends\": true"));
+    assert_null(strstr(text, "insecure"));
+    free(text);
+    arena_reset(&arena);
+    learn_free(learn);
+}
+
 /* However many different things come, the policy has a bound, and stays one. */
 static void it_is_bounded(void **state) {
     (void)state;
@@ -192,6 +222,7 @@ int main(void) {
         cmocka_unit_test(it_begins_with_nothing),
         cmocka_unit_test(what_was_learned_passes_and_nothing_else),
         cmocka_unit_test(what_no_key_opens_is_said),
+        cmocka_unit_test(what_builds_need_is_learned),
         cmocka_unit_test(it_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
