@@ -120,10 +120,15 @@ static bool fail_client_key(const struct policy_reader *reader, const cJSON *mem
     near_offer(&near, "match");
     near_offer(&near, "policy");
     struct arena arena = {0};
-    (void)policy_fail(reader, member, true, "unknown key %s of a client; %s%s",
-                      quote(&arena, slice_from_string(member->string)),
-                      near.best != NULL ? "did you mean " : "there are name, match and policy",
-                      near.best != NULL ? near.best : "");
+    const char *key = quote(&arena, slice_from_string(member->string));
+    if (near.best != NULL)
+        (void)policy_fail(reader, member, true, "unknown key %s of a client; did you mean \"%s\"?",
+                          key, near.best);
+    else
+        (void)policy_fail(reader, member, true,
+                          "unknown key %s of a client; there are \"name\", \"match\" and "
+                          "\"policy\"",
+                          key);
     arena_reset(&arena);
     return false;
 }

@@ -129,7 +129,7 @@ static const struct {
      "p:1:24: a client needs a \"name\" and a \"match\""},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{}}]}", "p:1:44: \"match\" names no"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"macth\":{\"uid\":1}}]}",
-     "p:1:36: unknown key 'macth' of a client; did you mean match"},
+     "p:1:36: unknown key 'macth' of a client; did you mean \"match\"?"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"uid\":-1}}]}",
      "p:1:51: \"uid\" must be a whole number"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"uuid\":1}}]}",
