@@ -45,13 +45,13 @@ struct ownership_finding ownership_label(const struct ownership_plan *plan, stru
     return labelled->data == NULL ? ownership_no_memory() : ownership_allow();
 }
 
-/* A string of the body that is an object's name and nothing else; null and "" are none. */
-static struct ownership_finding add_string(struct ownership_plan *plan, struct slice holder,
-                                           struct slice key, enum ownership_kind kind,
-                                           struct arena *arena) {
-    struct slice value;
-    struct ownership_ref ref = {.kind = kind, .place = OWNERSHIP_IN_BODY};
-    switch (json_find(holder, key, false, arena, &value)) {
+/* A member that is an object's name; empty where it is absent, null or "". `value` is where it
+ * stands. */
+static struct ownership_finding read_name(struct slice holder, struct slice key,
+                                          struct arena *arena, struct slice *value,
+                                          struct slice *name) {
+    *name = slice_of("", 0);
+    switch (json_find(holder, key, false, arena, value)) {
     case JSON_MEMBER_ABSENT:
         return ownership_allow();
     case JSON_MEMBER_BAD:
@@ -59,12 +59,20 @@ static struct ownership_finding add_string(struct ownership_plan *plan, struct s
     case JSON_MEMBER_FOUND:
         break;
     }
-    if (json_is_null(value))
-        return ownership_allow();
-    if (!json_decode(value, arena, &ref.name))
-        return ownership_bad("ownership.body", two_readings);
-    if (ref.name.len == 0)
-        return ownership_allow();
+    return json_is_null(*value) || json_decode(*value, arena, name)
+               ? ownership_allow()
+               : ownership_bad("ownership.body", two_readings);
+}
+
+/* A string of the body that is an object's name and nothing else. */
+static struct ownership_finding add_string(struct ownership_plan *plan, struct slice holder,
+                                           struct slice key, enum ownership_kind kind,
+                                           struct arena *arena) {
+    struct slice value;
+    struct ownership_ref ref = {.kind = kind, .place = OWNERSHIP_IN_BODY};
+    struct ownership_finding finding = read_name(holder, key, arena, &value, &ref.name);
+    if (finding.decision != FILTER_ALLOW || ref.name.len == 0)
+        return finding;
     ref.at = (size_t)(value.data - plan->body.data);
     ref.len = value.len;
     return ownership_add(plan, ref);
@@ -97,22 +105,12 @@ static struct ownership_finding read_member(struct ownership_plan *plan, struct 
 
 /* A volume with a name may be there already, as somebody else's: the engine would give it out. */
 static struct ownership_finding read_volume(struct ownership_plan *plan, struct arena *arena) {
-    struct slice object = json_value(plan->body);
     struct slice value;
     struct ownership_ref ref = {.kind = OWNERSHIP_A_VOLUME, .make = plan->body};
-    switch (json_find(object, SLICE("Name"), false, arena, &value)) {
-    case JSON_MEMBER_ABSENT:
-        return ownership_allow();
-    case JSON_MEMBER_BAD:
-        return ownership_bad("ownership.body", two_readings);
-    case JSON_MEMBER_FOUND:
-        break;
-    }
-    if (json_is_null(value))
-        return ownership_allow();
-    if (!json_decode(value, arena, &ref.name))
-        return ownership_bad("ownership.body", two_readings);
-    return ref.name.len == 0 ? ownership_allow() : ownership_add(plan, ref);
+    struct ownership_finding finding =
+        read_name(json_value(plan->body), SLICE("Name"), arena, &value, &ref.name);
+    return finding.decision != FILTER_ALLOW || ref.name.len == 0 ? finding
+                                                                 : ownership_add(plan, ref);
 }
 
 struct ownership_finding ownership_body(struct ownership_plan *plan, struct slice body,
