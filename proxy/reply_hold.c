@@ -34,7 +34,8 @@ enum progress reply_hold(struct conn *conn) {
     if (conn->state != CONN_REPLY || !must_wait(conn))
         return PROGRESS_NEXT;
     conn->state = CONN_HELD;
-    deadline_arm(&conn->worker->deadlines, &conn->deadline, DEADLINE_HOLD, conn->worker->now);
+    /* From this moment, and not from the beginning of the worker's turn. */
+    deadline_arm(&conn->worker->deadlines, &conn->deadline, DEADLINE_HOLD, deadline_now());
     return PROGRESS_WAIT;
 }
 
