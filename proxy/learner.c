@@ -128,11 +128,13 @@ static int write_all(int fd, const char *data, size_t length) {
 
 /* Whole or not at all: beside it first, then in its place. */
 static int write_file(const struct learner *learner, struct error *error) {
-    enum { FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK };
+    enum { FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK };
     size_t length = 0;
     __attribute__((cleanup(free_text))) char *text = learn_text(learner->learn, &length);
     if (text == NULL)
         return error_set(error, "out of memory");
+    /* One that lies there is of a crash, or of somebody who would own the policy by it. */
+    (void)unlink(learner->draft);
     __attribute__((cleanup(close_fd))) int fd = open(learner->draft, FLAGS, 0600);
     if (fd < 0 || write_all(fd, text, length) < 0)
         return error_set(error, "--learn-file: %s: %s", learner->draft, strerror(errno));
