@@ -1,6 +1,7 @@
 #include "filter/create_rules.h"
 
 #include "filter/create_judges.h"
+#include "filter/image_name.h"
 #include "filter/limit_rules.h"
 #include "filter/mount_rules.h"
 #include "filter/network_rules.h"
@@ -164,6 +165,17 @@ static const struct field_table host_config_table = {
     .whole = limits_judge_create,
 };
 
+/* The engine makes a container of no image where none is named. */
+static struct body_finding judge_container(const struct field_context *context,
+                                           const cJSON *object) {
+    const struct filter_words *images = &context->policy->create.images;
+    if (images->given && !image_name_any(images) &&
+        fields_member_string(object, SLICE("Image")).len == 0)
+        return finding_deny("create.image", "a container of no image is not allowed where only "
+                                            "some images are; name one that the policy names");
+    return limits_judge_container(context, object);
+}
+
 static const struct field config_fields[] = {
     FIELD_MEMBERS("HostConfig", FIELD_OBJECT, host_config_table),
     FIELD_MEMBERS("NetworkingConfig", FIELD_OBJECT, networking_config_table),
@@ -202,5 +214,5 @@ const struct field_table container_create_table = {
     .count = FIELD_COUNT(config_fields),
     .also = &host_config_table,
     .unknown_rule = "create.unknown-field",
-    .whole = limits_judge_container,
+    .whole = judge_container,
 };

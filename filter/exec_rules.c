@@ -28,12 +28,14 @@ static bool allows_any(const struct filter_exec *exec) {
     return !exec->commands_given;
 }
 
-/* The command as JSON; NULL when memory is out, or where it cannot be written. */
+/* The command as JSON; NULL when memory is out, or where it cannot be written. A star would be a
+ * pattern's, which lets more pass than this command. */
 static const char *command_text(const cJSON *command, struct arena *arena) {
     const char *text = "";
     for (const cJSON *argument = command->child; argument != NULL && text != NULL;
          argument = argument->next) {
-        const char *quoted = remedy_quote(arena, fields_text(argument));
+        bool plain = strchr(argument->valuestring, '*') == NULL;
+        const char *quoted = plain ? remedy_quote(arena, fields_text(argument)) : NULL;
         text = quoted != NULL
                    ? arena_printf(arena, "%s%s%s", text, *text != '\0' ? "," : "", quoted)
                    : NULL;

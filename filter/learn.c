@@ -197,15 +197,16 @@ static bool add(struct learn *learn, const struct policy_key *key, struct slice 
     if (value.len > LEARN_MAX_VALUE || learn->count == LEARN_MAX_ITEMS ||
         learn->bytes + value.len > LEARN_MAX_BYTES || is_there(learn, key, value))
         return false;
-    struct slice kept = arena_copy(&learn->memory, value);
-    if (kept.data == NULL)
-        return false;
-    learn->items[learn->count++] = (struct item){key, kept};
+    /* Kept only once it does: what does not comes again and again, and the arena only grows. */
+    learn->items[learn->count++] = (struct item){key, value};
     struct filter_rules *rules = learn_rules(learn, error, sizeof error);
-    if (rules == NULL) {
+    struct slice kept = rules != NULL ? arena_copy(&learn->memory, value) : slice_of(NULL, 0);
+    if (kept.data == NULL) {
+        filter_rules_free(rules);
         learn->count--;
         return false;
     }
+    learn->items[learn->count - 1].value = kept;
     learn->bytes += kept.len;
     filter_rules_free(learn->rules);
     learn->rules = rules;

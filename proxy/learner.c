@@ -128,12 +128,14 @@ static int write_all(int fd, const char *data, size_t length) {
 
 /* Whole or not at all: beside it first, then in its place. */
 static int write_file(const struct learner *learner, struct error *error) {
-    enum { FLAGS = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK };
+    enum { FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK };
     size_t length = 0;
     __attribute__((cleanup(free_text))) char *text = learn_text(learner->learn, &length);
     if (text == NULL)
         return error_set(error, "out of memory");
-    __attribute__((cleanup(close_fd))) int fd = open(learner->draft, FLAGS, 0644);
+    /* One that lies there is of a crash, or of somebody who would own the policy by it. */
+    (void)unlink(learner->draft);
+    __attribute__((cleanup(close_fd))) int fd = open(learner->draft, FLAGS, 0600);
     if (fd < 0 || write_all(fd, text, length) < 0)
         return error_set(error, "--learn-file: %s: %s", learner->draft, strerror(errno));
     if (rename(learner->draft, learner->file) < 0)
@@ -156,6 +158,17 @@ static void save(struct learner *learner, uint64_t now) {
 
 /* --- learning --- */
 
+/* What a log may say of an addition: of a command its program alone, as its arguments may be
+ * secrets. `value` is a list of strings then, as filter/remedy.h writes it. */
+static struct slice shown(const char *key, struct slice value) {
+    size_t end = 2;
+    if (strcmp(key, "exec.commands") != 0)
+        return slice_first(value, 1024);
+    while (end < value.len && value.data[end] != '"')
+        end += value.data[end] == '\\' ? 2 : 1;
+    return slice_first(slice_first(slice_from(value, 1), end), 1024);
+}
+
 static void tell_added(void *context, const char *key, struct slice value) {
     const struct lesson *lesson = context;
     bool dangerous = lesson->dangerous;
@@ -163,7 +176,7 @@ static void tell_added(void *context, const char *key, struct slice value) {
     struct log_record record;
     log_begin(&record, level, "learned");
     log_string(&record, "key", key);
-    log_slice(&record, "value", slice_first(value, 1024));
+    log_slice(&record, "value", shown(key, value));
     if (dangerous)
         log_string(&record, "message", "the policy in force refuses what this is for");
     log_end(&record);
@@ -172,7 +185,7 @@ static void tell_added(void *context, const char *key, struct slice value) {
     audit_begin(&record, level, "learned");
     log_string(&record, "result", "added");
     log_string(&record, "key", key);
-    log_slice(&record, "value", slice_first(value, 1024));
+    log_slice(&record, "value", shown(key, value));
     log_string(&record, "dangerous", dangerous ? "yes" : "no");
     audit_end(&record);
 }

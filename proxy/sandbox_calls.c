@@ -17,6 +17,9 @@
 #ifndef SOL_TLS
 #define SOL_TLS 282
 #endif
+#ifndef TCP_FASTOPEN_CONNECT
+#define TCP_FASTOPEN_CONNECT 30
+#endif
 #ifndef TCP_ULP
 #define TCP_ULP 31
 #endif
@@ -129,7 +132,12 @@ const struct sandbox_call sandbox_calls[] = {
     OPTION(IPPROTO_IP, IP_RECVERR),
     OPTION(IPPROTO_IPV6, IPV6_RECVERR),
     OPTION(IPPROTO_IPV6, IPV6_V6ONLY),
+    OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT), /* musl from 1.2.4, for an answer too long for UDP */
     EQUAL(ioctl, 1, FIONREAD),
+    /* The zone of a link-local address, the engine's or a name server's, to its number
+     * (if_nametoindex(3)): asked of a socket of whatever kind. */
+    SOCKET(SANDBOX_WHEN_TCP, AF_UNIX, SOCK_DGRAM),
+    EQUAL(ioctl, 1, SIOCGIFINDEX),
 
     /* Files, for reading: certificates, keys and policies at a reload, and the C library's. */
     WITHOUT(openat, 2, OPEN_CHANGES),
@@ -203,7 +211,9 @@ const struct sandbox_call sandbox_calls[] = {
     ANY(rt_sigaction),
     ANY(rt_sigreturn),
     {.number = SYS_tgkill, .when = SANDBOX_WHEN_SELF, .conditions = {{0, UINT32_MAX, 0}}},
-    EQUAL(tkill, 1, SIGABRT), /* musl's abort; it names a thread alone */
+#ifndef __GLIBC__
+    EQUAL(tkill, 1, SIGABRT), /* musl's abort; it names a thread alone, which may be anybody's */
+#endif
 
     /* The beginning of threads that were started a moment before, and the end of all. */
     ANY(set_robust_list),

@@ -236,6 +236,20 @@ def test_what_cannot_be_learned_is_told(make_rig, tmp_path, audit_log):
     assert policy["endpoints"]["only"] == ["POST /containers/create"]
 
 
+def test_arguments_of_commands_are_in_no_log(make_rig, tmp_path, audit_log):
+    directory = tmp_path / "l"
+    directory.mkdir()
+    command = ["mysql", "-u", "root", "-phunter2"]
+    rig, policy = learn(make_rig, directory, [json_request("/v1.41/containers/x/exec",
+                                                           {"Cmd": command})],
+                        "--audit-log", audit_log)
+    assert policy["exec"]["commands"] == [command]
+    assert [r["value"] for r in wait_lines(audit_log, "learned", 2)
+            if r["key"] == "exec.commands"] == ['"mysql"']
+    assert "hunter2" not in audit_log.read_text() and "hunter2" not in rig.proxy.log()
+    assert (directory / "learned.json").stat().st_mode & 0o077 == 0
+
+
 def test_calls_inside_grpc_are_learned(make_rig, tmp_path):
     file = tmp_path / "l.json"
     rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", file)

@@ -145,6 +145,9 @@ static void what_no_key_opens_is_said(void **state) {
         {"POST", "/v1.41/nothing/known", NULL},
         {"POST", "/v1.41/containers/create", "{\"Image\":\"a\",\"image\":\"b\"}"},
         {"GET", "/v1.41//info", NULL},
+        /* A star in a policy is a pattern, and "**" alone is any command. */
+        {"POST", "/v1.41/containers/a/exec", "{\"Cmd\":[\"**\"]}"},
+        {"POST", "/v1.41/containers/a/exec", "{\"Cmd\":[\"sh\",\"-c\",\"ls *\"]}"},
         {"POST", "/v1.41/containers/create",
          "{\"Image\":\"base:1\",\"HostConfig\":{\"VolumeDriver\":\"x\"}}"},
     };

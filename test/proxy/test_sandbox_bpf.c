@@ -2,6 +2,8 @@
  * installed one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -193,6 +195,9 @@ CASE(queue_length, (void)syscall(SYS_ioctl, -1, 0x5411 /* SIOCOUTQ */, NULL))
 CASE(push_into_terminal, (void)syscall(SYS_ioctl, -1, 0x5412 /* TIOCSTI */, NULL))
 CASE(no_delay, (void)syscall(SYS_setsockopt, -1, 6, 1, NULL, 0))
 CASE(attach_program, (void)syscall(SYS_setsockopt, -1, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0))
+/* What the C library asks for the zone of a name server, and of the engine. */
+CASE(zone_of_an_address, (void)if_nametoindex("lo"))
+CASE(long_answer_of_a_name_server, (void)syscall(SYS_setsockopt, -1, IPPROTO_TCP, 30, NULL, 0))
 CASE(give_up, raise(SIGABRT))
 
 #if defined(__x86_64__)
@@ -246,6 +251,8 @@ static const struct case_of cases[] = {
     ROW(push_into_terminal, ALL, false, false),
     ROW(no_delay, 0, true, true),
     ROW(attach_program, ALL, false, false),
+    ROW(zone_of_an_address, SANDBOX_WHEN_TCP, true, true),
+    ROW(long_answer_of_a_name_server, SANDBOX_WHEN_TCP, true, true),
 #if defined(__x86_64__)
     ROW(foreign_manner, ALL, false, false),
 #endif
