@@ -2,9 +2,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "filter/body_rules.h"
 #include "filter/container_rules.h"
+#include "filter/endpoints.h"
 #include "filter/fields.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
@@ -83,6 +85,24 @@ static const struct method {
     {CONTENT "Abort", METHOD_REFUSE, METHOD_REFUSE, NULL, STORE},
 };
 
+/* Calls that do what a route of the API does: whoever denies the one in a policy means both. */
+static const struct {
+    const char *path;
+    const char *route;
+} twins[] = {
+    {CONTROL "DiskUsage", "GET /system/df"},
+    {CONTROL "Prune", "POST /build/prune"},
+};
+
+static bool is_denied_with_its_twin(const struct filter_policy *policy, struct slice path) {
+    for (size_t i = 0; i < sizeof twins / sizeof twins[0]; i++)
+        for (size_t j = 0; j < endpoint_count; j++)
+            if (slice_equal(path, slice_from_string(twins[i].path)) &&
+                strcmp(endpoints[j].route, twins[i].route) == 0 && policy->verdicts[j].denied)
+                return true;
+    return false;
+}
+
 static struct grpc_verdict deny(const char *rule, const char *reason) {
     return (struct grpc_verdict){.decision = FILTER_DENY,
                                  .rule = rule,
@@ -128,6 +148,9 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
     if (!is_protobuf(headers, count))
         return deny("grpc.content-type", "the call must be gRPC with protobuf messages "
                                          "(Content-Type: application/grpc)");
+    if (is_denied_with_its_twin(policy, path))
+        return deny("grpc.method", "this policy denies the call of the API that does the same; do "
+                                   "without it");
     enum method_verdict verdict =
         policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
     switch (verdict) {

@@ -362,15 +362,30 @@ static bool copy_slice(struct lesson *lesson, struct slice *slice) {
     return slice->data != NULL;
 }
 
+/* Those that are judged; what else a client sends may be secret and is not kept. */
+static bool is_judged(struct slice name) {
+    static const struct slice names[] = {SLICE("Content-Type"), SLICE("Content-Encoding"),
+                                         SLICE("X-Docker-Expose-Session-Grpc-Method")};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (slice_equal_ignoring_case(name, names[i]))
+            return true;
+    return false;
+}
+
 static bool copy_headers(struct lesson *lesson, const struct filter_header **headers,
-                         size_t count) {
-    struct filter_header *copies = arena_alloc(&lesson->arena, count * sizeof *copies + 1);
+                         size_t *count) {
+    struct filter_header *copies = arena_alloc(&lesson->arena, *count * sizeof *copies + 1);
     bool sound = copies != NULL;
-    for (size_t i = 0; sound && i < count; i++) {
-        copies[i] = (*headers)[i];
-        sound = copy_slice(lesson, &copies[i].name) && copy_slice(lesson, &copies[i].value);
+    size_t kept = 0;
+    for (size_t i = 0; sound && i < *count; i++) {
+        if (!is_judged((*headers)[i].name))
+            continue;
+        copies[kept] = (*headers)[i];
+        sound = copy_slice(lesson, &copies[kept].name) && copy_slice(lesson, &copies[kept].value);
+        kept++;
     }
     *headers = copies;
+    *count = kept;
     return sound;
 }
 
@@ -386,13 +401,13 @@ static struct lesson *copy_lesson(const struct filter_request *request, struct s
         lesson->call = *call;
         sound = copy_slice(lesson, &lesson->call.path) &&
                 copy_slice(lesson, &lesson->call.message) &&
-                copy_headers(lesson, &lesson->call.headers, call->header_count);
+                copy_headers(lesson, &lesson->call.headers, &lesson->call.header_count);
     } else {
         lesson->request = *request;
         lesson->body = body;
         sound = copy_slice(lesson, &lesson->request.method) &&
                 copy_slice(lesson, &lesson->request.target) && copy_slice(lesson, &lesson->body) &&
-                copy_headers(lesson, &lesson->request.headers, request->header_count);
+                copy_headers(lesson, &lesson->request.headers, &lesson->request.header_count);
     }
     if (sound)
         return lesson;

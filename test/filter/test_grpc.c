@@ -8,6 +8,7 @@
 
 #include "filter/grpc.h"
 #include "filter/protobuf.h"
+#include "filter/rules.h"
 
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 #define CONTROL(name) "/moby.buildkit.v1.Control/" name
@@ -283,8 +284,39 @@ static void steps_are_judged(void **state) {
     filter_policy_free(policy);
 }
 
+static void what_a_policy_denies_is_denied_in_grpc_too(void **state) {
+    (void)state;
+    static const struct {
+        const char *policy, *path;
+        enum filter_decision decision;
+    } cases[] = {
+        {"{\"schema\":1}", CONTROL("Prune"), FILTER_ALLOW},
+        {"{\"schema\":1,\"endpoints\":{\"deny\":[\"POST /build/prune\"]}}", CONTROL("Prune"),
+         FILTER_DENY},
+        {"{\"schema\":1,\"endpoints\":{\"deny\":[\"POST /build/prune\"]}}", CONTROL("DiskUsage"),
+         FILTER_ALLOW},
+        {"{\"schema\":1,\"endpoints\":{\"deny\":[\"GET /system/*\"]}}", CONTROL("DiskUsage"),
+         FILTER_DENY},
+    };
+    const struct filter_header headers[] = {CONTENT_TYPE};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char error[200];
+        struct arena arena = {0};
+        struct filter_rules *rules =
+            filter_rules_parse(slice_from_string(cases[i].policy), "p", error, sizeof error);
+        assert_non_null(rules);
+        struct grpc_verdict verdict =
+            grpc_judge_head(filter_rules_find(rules, NULL)->policy,
+                            slice_from_string(cases[i].path), headers, COUNT(headers), &arena);
+        assert_int_equal(verdict.decision, cases[i].decision);
+        arena_reset(&arena);
+        filter_rules_free(rules);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_policy_denies_is_denied_in_grpc_too),
         cmocka_unit_test(malformed_fields_are_bad),
         cmocka_unit_test(fields_are_read),
         cmocka_unit_test(methods_are_judged_by_the_table),
