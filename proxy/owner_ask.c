@@ -104,9 +104,9 @@ static enum progress pass_error(struct conn *conn, struct slice payload) {
     const struct owner_check *check = conn->request.owner;
     struct slice value;
     struct slice text = {0};
-    bool said = json_find(json_value(payload), SLICE("message"), true, &conn->arena, &value) ==
-                    JSON_MEMBER_FOUND &&
-                json_decode(value, &conn->arena, &text);
+    bool said =
+        json_find(json_value(payload), SLICE("message"), true, &value) == JSON_MEMBER_FOUND &&
+        json_decode(value, &conn->arena, &text);
     const char *message = said ? arena_printf(&conn->arena, "%.*s", SLICE_ARGS(text))
                                : "the volume could not be created";
     conn->request.outcome = "engine refused";
