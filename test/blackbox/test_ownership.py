@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -291,6 +292,31 @@ def test_keys_of_an_answer_are_not_kept(owned):
     assert owned.proxy.status("VmRSS") - before < 40 * 200
     for client in clients:
         client.close()
+
+
+def test_answers_to_questions_share_the_budget_for_judged_bodies(tmp_path):
+    """More long answers than there is room for at a time, of an engine that stalls."""
+    owned = Owned(tmp_path, ["--workers", "1"])
+    text = json.dumps(container() | {"x": "y" * 1_000_000}).encode()
+    go = threading.Event()
+
+    def stall(connection):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text[:-1])
+        go.wait(30)
+        connection.send(text[-1:])
+    owned.engine.objects["/containers/web/json"] = stall
+    clients = [owned.client() for _ in range(80)]
+    try:
+        for client in clients:
+            client.send(build_request("GET", "/containers/web/logs"))
+        owned.proxy.wait_log("status=503")
+        go.set()
+        assert {client.read_response().status for client in clients} == {200, 503}
+    finally:
+        go.set()
+        for client in clients:
+            client.close()
+        owned.close()
 
 
 def test_volumes_are_made_with_their_label_first(owned):
