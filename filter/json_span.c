@@ -18,11 +18,17 @@ static struct slice skip_space(struct slice text) {
 
 /* The length of the string at the front, quotes included; 0 if it does not end. */
 static size_t string_len(struct slice text) {
-    for (size_t i = 1; i < text.len; i++) {
-        if (text.data[i] == '\\')
-            i++;
-        else if (text.data[i] == '"')
-            return i + 1;
+    size_t from = 1;
+    const char *quote;
+    while (from < text.len && (quote = memchr(text.data + from, '"', text.len - from)) != NULL) {
+        /* An odd number of backslashes before it escapes it; they follow the last quote. */
+        size_t at = (size_t)(quote - text.data);
+        size_t slashes = 0;
+        while (at - slashes > from && text.data[at - slashes - 1] == '\\')
+            slashes++;
+        if (slashes % 2 == 0)
+            return at + 1;
+        from = at + 1;
     }
     return 0;
 }

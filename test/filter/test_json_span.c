@@ -125,6 +125,8 @@ static void members_are_found(void **state) {
         {"{\"Labels\":1}", false, JSON_MEMBER_FOUND},
         {"{\"LABEL\xc5\xbf\":1}", false, JSON_MEMBER_FOUND},
         {"{\"labels\":1}", true, JSON_MEMBER_ABSENT},
+        {"{\"\\\\\":\"\\\"\\\\\\\"\\\\\",\"Labels\":1}", true, JSON_MEMBER_FOUND},
+        {"{\"a\":\"\\\\\\\",\"Labels\":1}", true, JSON_MEMBER_BAD},
         {"{\"\\u004cabels\":1}", true, JSON_MEMBER_FOUND},
         {"{\"\\u004c\\u0061\\u0062\\u0065\\u006c\\u017f\":1}", false, JSON_MEMBER_FOUND},
         {"{\"\\u004c\\u0061\\u0062\\u0065\\u006c\\u017fs\":1}", false, JSON_MEMBER_ABSENT},
