@@ -191,6 +191,16 @@ def test_others_get_only_a_question(owned, owner, method):
     owned.proxy.wait_log(rf"rule={rule}\S* status=404")
 
 
+def test_what_is_named_often_is_asked_for_once(owned):
+    owned.engine.objects["/containers/db/json"] = container()
+    with owned.client() as client:
+        assert client.request("POST", "/containers/create", ["Content-Type: application/json"],
+                              b'{"HostConfig":{"Links":["db:a","db:b"]}}').status == 200
+    assert len(owned.recorder.requests()) == 2
+    sent = json.loads(owned.recorder.requests()[-1][1])
+    assert sent["HostConfig"]["Links"] == [ID + ":a", ID + ":b"]
+
+
 def test_no_byte_of_a_body_moves_before_the_answer(tmp_path):
     owned = Owned(tmp_path, endpoints={"allow": ["PUT /containers/{name}/archive"]})
     try:
