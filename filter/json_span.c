@@ -18,11 +18,17 @@ static struct slice skip_space(struct slice text) {
 
 /* The length of the string at the front, quotes included; 0 if it does not end. */
 static size_t string_len(struct slice text) {
-    for (size_t i = 1; i < text.len; i++) {
-        if (text.data[i] == '\\')
-            i++;
-        else if (text.data[i] == '"')
-            return i + 1;
+    size_t from = 1;
+    const char *quote;
+    while (from < text.len && (quote = memchr(text.data + from, '"', text.len - from)) != NULL) {
+        /* An odd number of backslashes before it escapes it; they follow the last quote. */
+        size_t at = (size_t)(quote - text.data);
+        size_t slashes = 0;
+        while (at - slashes > from && text.data[at - slashes - 1] == '\\')
+            slashes++;
+        if (slashes % 2 == 0)
+            return at + 1;
+        from = at + 1;
     }
     return 0;
 }
@@ -243,24 +249,44 @@ struct slice json_encode(struct slice text, struct arena *arena) {
     return slice_of(out, used);
 }
 
-enum json_member json_find(struct slice object, struct slice name, bool exact, struct arena *arena,
+/* Whether a key, quotes included, is `name`; false in the end if it is malformed. Only escapes have
+ * to be decoded, and only where the key is not too long to be the name: each of its characters is
+ * six bytes at the most. */
+static bool compare_key(struct slice key, struct slice name, bool exact, struct arena *scratch,
+                        bool *same) {
+    enum { LONGEST = 6 };
+    struct slice text = slice_first(slice_from(key, 1), key.len - 2);
+    *same = false;
+    if (text.len / LONGEST > name.len)
+        return true;
+    if (text.len > 0 && memchr(text.data, '\\', text.len) != NULL &&
+        !json_decode(key, scratch, &text))
+        return false;
+    *same = exact ? slice_equal(text, name) : json_key_is(text, name);
+    return true;
+}
+
+enum json_member json_find(struct slice object, struct slice name, bool exact,
                            struct slice *value) {
     struct slice key;
     struct slice each;
+    /* Objects have as many keys as whoever wrote them likes: nothing of them is kept. */
+    struct arena scratch = {0};
     bool found = false;
     struct json_walk walk =
         json_is_object(object) ? json_walk_start(object) : (struct json_walk){.bad = true};
     while (json_walk_next(&walk, &key, &each)) {
-        struct slice text;
-        if (!json_decode(key, arena, &text))
-            return JSON_MEMBER_BAD;
-        if (exact ? !slice_equal(text, name) : !json_key_is(text, name))
+        bool same;
+        if (!compare_key(key, name, exact, &scratch, &same) || (same && found)) {
+            walk.bad = true;
+            break;
+        }
+        if (!same)
             continue;
-        if (found)
-            return JSON_MEMBER_BAD;
         found = true;
         *value = each;
     }
+    arena_reset(&scratch);
     if (walk.bad)
         return JSON_MEMBER_BAD;
     return found ? JSON_MEMBER_FOUND : JSON_MEMBER_ABSENT;

@@ -63,7 +63,6 @@ enum json_member {
 
 /* The member that a Go struct's field `name` reads (keys fold), or with `exact` that of a Go map.
  */
-enum json_member json_find(struct slice object, struct slice name, bool exact, struct arena *arena,
-                           struct slice *value);
+enum json_member json_find(struct slice object, struct slice name, bool exact, struct slice *value);
 
 #endif

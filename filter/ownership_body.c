@@ -13,7 +13,7 @@ struct ownership_finding ownership_label(const struct ownership_plan *plan, stru
     char *pair = arena_printf(arena, "\"" OWNERSHIP_LABEL "\":\"%.*s\"", SLICE_ARGS(plan->owner));
     if (pair == NULL)
         return ownership_no_memory();
-    enum json_member there = json_find(object, SLICE("Labels"), false, arena, &labels);
+    enum json_member there = json_find(object, SLICE("Labels"), false, &labels);
     if (there == JSON_MEMBER_BAD)
         return ownership_bad("ownership.labels", two_readings);
     struct text_edit edit = {0};
@@ -26,7 +26,7 @@ struct ownership_finding ownership_label(const struct ownership_plan *plan, stru
         edit.at = (size_t)(labels.data - object.data);
         edit.len = labels.len;
     } else {
-        switch (json_find(labels, SLICE(OWNERSHIP_LABEL), true, arena, &value)) {
+        switch (json_find(labels, SLICE(OWNERSHIP_LABEL), true, &value)) {
         case JSON_MEMBER_ABSENT:
             break;
         case JSON_MEMBER_FOUND:
@@ -51,7 +51,7 @@ static struct ownership_finding read_name(struct slice holder, struct slice key,
                                           struct arena *arena, struct slice *value,
                                           struct slice *name) {
     *name = slice_of("", 0);
-    switch (json_find(holder, key, false, arena, value)) {
+    switch (json_find(holder, key, false, value)) {
     case JSON_MEMBER_ABSENT:
         return ownership_allow();
     case JSON_MEMBER_BAD:
@@ -90,7 +90,7 @@ static struct ownership_finding read_member(struct ownership_plan *plan, struct 
         return finding;
     if (plan->ref_count == before)
         return ownership_bad("ownership.name", "name the container in the body");
-    switch (json_find(object, SLICE("EndpointConfig"), false, arena, &endpoint)) {
+    switch (json_find(object, SLICE("EndpointConfig"), false, &endpoint)) {
     case JSON_MEMBER_ABSENT:
         return finding;
     case JSON_MEMBER_BAD:

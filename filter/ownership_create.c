@@ -133,12 +133,12 @@ static struct ownership_finding read_bind(const struct reader *reader, struct sl
 /* --- mounts --- */
 
 /* A member of an object that may be absent or null, and is as `empty` says then. */
-static bool member_or(const struct reader *reader, struct slice object, struct slice key,
-                      struct slice empty, struct slice *value) {
+static bool member_or(struct slice object, struct slice key, struct slice empty,
+                      struct slice *value) {
     *value = empty;
     if (json_is_null(object))
         return true;
-    enum json_member found = json_find(object, key, false, reader->arena, value);
+    enum json_member found = json_find(object, key, false, value);
     if (found == JSON_MEMBER_FOUND && json_is_null(*value))
         *value = empty;
     return found != JSON_MEMBER_BAD;
@@ -153,14 +153,14 @@ static struct ownership_finding read_mount(const struct reader *reader, struct s
     struct slice driver;
     struct slice name;
     struct slice settings;
-    if (!member_or(reader, mount, SLICE("Type"), SLICE("\"\""), &type) ||
-        !member_or(reader, mount, SLICE("Source"), SLICE("\"\""), &source) ||
-        !member_or(reader, mount, SLICE("VolumeOptions"), null, &options) ||
+    if (!member_or(mount, SLICE("Type"), SLICE("\"\""), &type) ||
+        !member_or(mount, SLICE("Source"), SLICE("\"\""), &source) ||
+        !member_or(mount, SLICE("VolumeOptions"), null, &options) ||
         !json_decode(type, reader->arena, &type) || !json_decode(source, reader->arena, &source) ||
-        !member_or(reader, options, SLICE("Labels"), null, &labels) ||
-        !member_or(reader, options, SLICE("DriverConfig"), null, &driver) ||
-        !member_or(reader, driver, SLICE("Name"), SLICE("\"\""), &name) ||
-        !member_or(reader, driver, SLICE("Options"), null, &settings))
+        !member_or(options, SLICE("Labels"), null, &labels) ||
+        !member_or(options, SLICE("DriverConfig"), null, &driver) ||
+        !member_or(driver, SLICE("Name"), SLICE("\"\""), &name) ||
+        !member_or(driver, SLICE("Options"), null, &settings))
         return bad();
     if (slice_equal(type, SLICE("bind")) || slice_equal(type, SLICE("tmpfs")) ||
         slice_equal(type, SLICE("image")))
@@ -208,7 +208,7 @@ static struct ownership_finding read_field(const struct reader *reader, struct s
     struct slice key;
     struct slice each;
     struct ownership_finding finding = ownership_allow();
-    if (!member_or(reader, object, field->name, SLICE("null"), &value))
+    if (!member_or(object, field->name, SLICE("null"), &value))
         return bad();
     if (json_is_null(value))
         return finding;
@@ -227,7 +227,7 @@ static struct ownership_finding read_mounts(const struct reader *reader, struct 
     struct slice key;
     struct slice mount;
     struct ownership_finding finding = ownership_allow();
-    if (!member_or(reader, object, SLICE("Mounts"), SLICE("[]"), &list) || !json_is_list(list))
+    if (!member_or(object, SLICE("Mounts"), SLICE("[]"), &list) || !json_is_list(list))
         return bad();
     struct json_walk walk = json_walk_start(list);
     while (finding.decision == FILTER_ALLOW && json_walk_next(&walk, &key, &mount))
@@ -256,7 +256,7 @@ static struct ownership_finding read_endpoint(const struct reader *reader, struc
     struct ownership_finding finding = add_network(reader, name);
     if (finding.decision != FILTER_ALLOW || json_is_null(endpoint))
         return finding;
-    if (!member_or(reader, endpoint, SLICE("NetworkID"), SLICE("\"\""), &id) ||
+    if (!member_or(endpoint, SLICE("NetworkID"), SLICE("\"\""), &id) ||
         !json_decode(id, reader->arena, &text))
         return bad();
     return text.len == 0 ? finding
@@ -269,8 +269,8 @@ static struct ownership_finding read_endpoints(const struct reader *reader, stru
     struct slice key;
     struct slice endpoint;
     struct ownership_finding finding = ownership_allow();
-    if (!member_or(reader, object, SLICE("NetworkingConfig"), SLICE("null"), &config) ||
-        !member_or(reader, config, SLICE("EndpointsConfig"), SLICE("{}"), &endpoints) ||
+    if (!member_or(object, SLICE("NetworkingConfig"), SLICE("null"), &config) ||
+        !member_or(config, SLICE("EndpointsConfig"), SLICE("{}"), &endpoints) ||
         !json_is_object(endpoints))
         return bad();
     struct json_walk walk = json_walk_start(endpoints);
@@ -283,7 +283,7 @@ struct ownership_finding ownership_create(struct ownership_plan *plan, struct ar
     const struct reader reader = {plan, arena};
     struct slice object = json_value(plan->body);
     struct slice host_config;
-    if (!member_or(&reader, object, SLICE("HostConfig"), SLICE("null"), &host_config))
+    if (!member_or(object, SLICE("HostConfig"), SLICE("null"), &host_config))
         return bad();
     struct ownership_finding finding = read_host_config(&reader, object);
     if (finding.decision == FILTER_ALLOW && !json_is_null(host_config))

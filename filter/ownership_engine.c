@@ -76,15 +76,14 @@ const char *ownership_missing(const struct ownership_ref *ref, struct arena *are
 /* --- answers --- */
 
 /* The engine writes each key once and as documented. */
-static struct slice member(struct slice object, struct slice key, struct arena *arena) {
+static struct slice member(struct slice object, struct slice key) {
     struct slice value;
-    return json_find(object, key, true, arena, &value) == JSON_MEMBER_FOUND ? value
-                                                                            : slice_of(NULL, 0);
+    return json_find(object, key, true, &value) == JSON_MEMBER_FOUND ? value : slice_of(NULL, 0);
 }
 
 static struct slice text_member(struct slice object, struct slice key, struct arena *arena) {
     struct slice text;
-    return json_decode(member(object, key, arena), arena, &text) ? text : slice_of(NULL, 0);
+    return json_decode(member(object, key), arena, &text) ? text : slice_of(NULL, 0);
 }
 
 static bool is_id(struct slice text) {
@@ -109,8 +108,8 @@ static enum ownership_answer judge_labels(const struct ownership_plan *plan, str
 /* The networks that a container joins when it starts, as the engine will look them up: by id where
  * it has one (moby, getNetworkID). A name may be another network's by now. */
 static bool add_networks(struct ownership_plan *plan, struct slice container, struct arena *arena) {
-    struct slice settings = member(container, SLICE("NetworkSettings"), arena);
-    struct slice networks = member(settings, SLICE("Networks"), arena);
+    struct slice settings = member(container, SLICE("NetworkSettings"));
+    struct slice networks = member(settings, SLICE("Networks"));
     struct slice key;
     struct slice endpoint;
     if (json_is_null(networks))
@@ -133,8 +132,8 @@ static bool add_networks(struct ownership_plan *plan, struct slice container, st
 
 static enum ownership_answer judge_container(struct ownership_plan *plan, size_t index,
                                              struct slice object, struct arena *arena) {
-    struct slice config = member(object, SLICE("Config"), arena);
-    struct slice labels = member(config, SLICE("Labels"), arena);
+    struct slice config = member(object, SLICE("Config"));
+    struct slice labels = member(config, SLICE("Labels"));
     enum ownership_answer answer = judge_labels(plan, labels, arena);
     if (answer == OWNERSHIP_OWN && plan->refs[index].joins && !add_networks(plan, object, arena))
         return OWNERSHIP_UNCLEAR;
@@ -169,5 +168,5 @@ enum ownership_answer ownership_answer(struct ownership_plan *plan, size_t index
     case OWNERSHIP_A_VOLUME:
         break;
     }
-    return judge_labels(plan, member(object, SLICE("Labels"), arena), arena);
+    return judge_labels(plan, member(object, SLICE("Labels")), arena);
 }

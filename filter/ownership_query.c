@@ -222,6 +222,14 @@ struct ownership_finding ownership_query(struct ownership_plan *plan, const stru
     }
     if (plan->scope == OWNERSHIP_COMMIT)
         return add_parameter(plan, target, &query, key, OWNERSHIP_A_CONTAINER, arena);
+    if (query_count(&query, SLICE("version")) > 1)
+        return ownership_bad("request.query",
+                             "a query parameter that is judged comes twice; send it once");
+    if (!slice_equal(query_first(&query, SLICE("version")), SLICE("2")))
+        return ownership_deny("ownership.classic-build",
+                              "the classic builder's containers could be made to belong to another "
+                              "client; build with BuildKit (docker buildx build, or "
+                              "DOCKER_BUILDKIT=1)");
     return ownership_is_built_in(query_first(&query, key))
                ? ownership_allow()
                : add_parameter(plan, target, &query, key, OWNERSHIP_A_NETWORK, arena);

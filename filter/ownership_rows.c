@@ -66,7 +66,8 @@ const struct ownership_row ownership_rows[] = {
     {"POST /images/prune",                       OWNERSHIP_SHARED},
     {"DELETE /images/{name}",                    OWNERSHIP_SHARED},
     {"GET /distribution/{name}/json",            OWNERSHIP_SHARED},
-    /* The containers of a classic build have no label: nobody reaches them. */
+    /* BuildKit's alone: the containers of a classic build have the labels of its image, which is
+     * whatever somebody gave it, and not the client's. */
     {"POST /build",                              OWNERSHIP_BUILD},
     {"POST /build/prune",                        OWNERSHIP_SHARED},
     {"POST /build/cancel",                       OWNERSHIP_SHARED},

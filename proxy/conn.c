@@ -37,14 +37,14 @@ static bool charge_body(struct conn *conn) {
     return conn->charged <= BUFFER_SIZE || conn->worker->judged_bytes <= WORKER_JUDGED_BUDGET;
 }
 
-static void refund_body(struct conn *conn) {
+void conn_refund_body(struct conn *conn) {
     conn->worker->judged_bytes -= conn->charged;
     conn->charged = 0;
 }
 
 /* Forgets the last request and waits for the next. */
 static void await_request(struct conn *conn) {
-    refund_body(conn);
+    conn_refund_body(conn);
     lease_end(conn->request.lease);
     arena_reset(&conn->arena);
     conn->request = (struct conn_request){0};
@@ -338,6 +338,7 @@ static enum progress run_linger(struct conn *conn) {
     if (told == STREAM_ERROR)
         return conn_fail(conn, NULL);
     buffer_release(&conn->in, &conn->worker->pools.buffers);
+    conn_refund_body(conn);
     for (int turn = 0; turn < LINGER_TURN; turn++) {
         size_t got = 0;
         if (!conn->client.readable)
@@ -405,7 +406,7 @@ enum progress conn_fail(struct conn *conn, const char *outcome) {
 static void destroy(struct conn *conn) {
     struct worker *worker = conn->worker;
     deadline_cancel(&worker->deadlines, &conn->deadline);
-    refund_body(conn);
+    conn_refund_body(conn);
     leave_handshake(conn, false);
     exchange_end(conn, false);
     lease_end(conn->request.lease);

@@ -146,6 +146,9 @@ enum progress conn_finish(struct conn *conn, bool keep);
 void conn_count_answer(struct conn *conn);
 /* conn.c: counts it as an open stream of that kind, instead of what it was. */
 void conn_count_as(struct conn *conn, enum counter_stream kind);
+/* conn.c: gives back its share of the worker's budget for judged bodies: none of one is held any
+ * longer. */
+void conn_refund_body(struct conn *conn);
 /* conn.c: the connection is of no more use; `outcome` for the log. */
 enum progress conn_fail(struct conn *conn, const char *outcome);
 

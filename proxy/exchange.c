@@ -135,6 +135,8 @@ static void forget_head(struct conn *conn) {
     request->head = slice_of(NULL, 0);
     request->http = (struct http_request){.judged = kept};
     request->verdict.reason = NULL;
+    /* Nor does a tunnel keep others from having their bodies judged. */
+    conn_refund_body(conn);
 }
 
 static enum progress open_tunnel(struct conn *conn, size_t head_len) {

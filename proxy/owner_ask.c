@@ -9,8 +9,20 @@ static struct upstream_pool *pool_of(struct conn *conn) {
     return &conn->worker->upstreams;
 }
 
+/* Answers that are held count as bodies to be judged do: one is bounded, but not how many clients
+ * ask at a time. False when there is no room for another large one. */
+static bool charge(struct conn *conn, size_t size) {
+    struct owner_check *check = conn->request.owner;
+    size_t *total = &conn->worker->judged_bytes;
+    *total = *total - check->charged + size;
+    conn->charged = conn->charged - check->charged + size;
+    check->charged = size;
+    return size <= BUFFER_SIZE || *total <= WORKER_JUDGED_BUDGET;
+}
+
 static enum progress take_upstream(struct conn *conn, bool fresh) {
     struct owner_check *check = conn->request.owner;
+    (void)charge(conn, 0);
     conn->upstream = upstream_take(pool_of(conn), conn, fresh);
     if (conn->upstream == NULL)
         return reply_fault(conn, 503, "out of memory");
@@ -21,10 +33,28 @@ static enum progress take_upstream(struct conn *conn, bool fresh) {
     return PROGRESS_NEXT;
 }
 
+/* A request may name one object often; the first answer is that to all. What is asked for more than
+ * its owner is asked by itself. */
+static bool is_known(struct owner_check *check) {
+    struct ownership_ref *ref = &check->plan.refs[check->next];
+    for (size_t i = 0; i < check->next && ref->make.len == 0 && !ref->joins; i++) {
+        const struct ownership_ref *known = &check->plan.refs[i];
+        if (known->kind != ref->kind || !slice_equal(known->name, ref->name))
+            continue;
+        ref->id = known->id;
+        return true;
+    }
+    return false;
+}
+
 static enum progress begin(struct conn *conn) {
     struct owner_check *check = conn->request.owner;
     struct slice path;
     struct slice body;
+    if (is_known(check)) {
+        check->next++;
+        return PROGRESS_NEXT;
+    }
     if (!ownership_question(&check->plan.refs[check->next], &conn->arena, &path, &body))
         return owner_missing(conn, false);
     char *text = body.len == 0
@@ -104,9 +134,9 @@ static enum progress pass_error(struct conn *conn, struct slice payload) {
     const struct owner_check *check = conn->request.owner;
     struct slice value;
     struct slice text = {0};
-    bool said = json_find(json_value(payload), SLICE("message"), true, &conn->arena, &value) ==
-                    JSON_MEMBER_FOUND &&
-                json_decode(value, &conn->arena, &text);
+    bool said =
+        json_find(json_value(payload), SLICE("message"), true, &value) == JSON_MEMBER_FOUND &&
+        json_decode(value, &conn->arena, &text);
     const char *message = said ? arena_printf(&conn->arena, "%.*s", SLICE_ARGS(text))
                                : "the volume could not be created";
     conn->request.outcome = "engine refused";
@@ -145,6 +175,7 @@ static enum progress end_answer(struct conn *conn) {
     if (payload.data == NULL)
         return reply_fault(conn, 503, "out of memory");
     buffer_consume(in, &conn->worker->pools.buffers, len);
+    (void)charge(conn, 0);
     if (check->response.keep_alive)
         upstream_give(pool_of(conn), conn->upstream);
     else
@@ -200,6 +231,10 @@ static enum progress read_answer(struct conn *conn) {
             return PROGRESS_WAIT;
         if (!buffer_reserve(in, &conn->worker->pools.buffers, MAX_ANSWER))
             return no_answer(conn, "out of memory");
+        if (!charge(conn, in->capacity)) {
+            (void)charge(conn, 0);
+            return reply_fault(conn, 503, "too many large requests at a time; try again");
+        }
         size_t room = 0;
         size_t got = 0;
         char *space = buffer_space(in, &room);

@@ -159,7 +159,8 @@ enum progress owner_missing(struct conn *conn, bool foreign) {
         return reply_fault(conn, 503, "out of memory");
     if (foreign)
         refuse(conn, FILTER_DENY, "ownership.foreign", message);
-    return reply_missing(conn, message, check->whole && request->http.keep_alive);
+    (void)reply_missing(conn, message, check->whole && request->http.keep_alive);
+    return reply_hold(conn);
 }
 
 enum progress owner_check_run(struct conn *conn) {

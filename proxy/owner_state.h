@@ -23,6 +23,7 @@ struct owner_check {
     struct http_response response;
     size_t head_len; /* of the answer, 0 until it has come */
     size_t body_len; /* of its body, as far as it has been looked at */
+    size_t charged;  /* for the answer, of what the connection is charged with */
     size_t body;     /* as of conn_act */
     bool whole;
 };

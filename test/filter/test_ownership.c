@@ -197,7 +197,8 @@ static void names_in_heads_become_ids(void **state) {
         {"POST", "/exec/e/start", OWNERSHIP_AN_EXEC, "e", "/exec/e/start"},
         {"POST", "/commit?repo=r&container=x%2Fy&tag=t", OWNERSHIP_A_CONTAINER, "x/y",
          "/commit?repo=r&container=" ID "&tag=t"},
-        {"POST", "/build?networkmode=n", OWNERSHIP_A_NETWORK, "n", "/build?networkmode=" ID},
+        {"POST", "/build?version=2&networkmode=n", OWNERSHIP_A_NETWORK, "n",
+         "/build?version=2&networkmode=" ID},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct planned planned = plan_head(cases[i].method, cases[i].target);
@@ -213,10 +214,10 @@ static void names_in_heads_become_ids(void **state) {
 
 static void some_heads_name_nobodys(void **state) {
     (void)state;
-    static const char *const targets[] = {"/build",
-                                          "/build?networkmode=default",
-                                          "/build?networkmode=none",
-                                          "/build?networkmode=",
+    static const char *const targets[] = {"/build?version=2",
+                                          "/build?version=2&networkmode=default",
+                                          "/build?version=2&networkmode=none",
+                                          "/build?version=2&networkmode=",
                                           "/networks/bridge/connect",
                                           "/images/create?fromImage=x"};
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
@@ -237,11 +238,14 @@ static void heads_are_refused(void **state) {
         {"GET", "/system/df", FILTER_DENY},
         {"GET", "/unheard-of", FILTER_DENY},
         {"GET", "/services", FILTER_DENY},
+        {"POST", "/build", FILTER_DENY},
+        {"POST", "/build?version=1", FILTER_DENY},
+        {"POST", "/build?version=2&version=1&networkmode=a", FILTER_BAD_REQUEST},
         {"DELETE", "/containers/x/checkpoints/y", FILTER_DENY},
         {"DELETE", "/containers/", FILTER_BAD_REQUEST},
         {"POST", "/commit", FILTER_BAD_REQUEST},
         {"POST", "/commit?container=a&container=b", FILTER_BAD_REQUEST},
-        {"POST", "/build?networkmode=a&networkmode=b", FILTER_BAD_REQUEST},
+        {"POST", "/build?version=2&networkmode=a&networkmode=b", FILTER_BAD_REQUEST},
         {"GET", "/containers/%2e%2e/json", FILTER_BAD_REQUEST},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
