@@ -12,7 +12,9 @@ static const char bad_filters[] = "\"filters\" must be one JSON object, of lists
 static bool find_value(const struct ownership_plan *plan, const struct target *target,
                        struct slice key, struct arena *arena, size_t *at, size_t *len) {
     struct slice raw = target->query;
-    size_t start = raw.len == 0 ? 0 : (size_t)(raw.data - plan->target.data);
+    if (raw.len == 0)
+        return false;
+    size_t start = (size_t)(raw.data - plan->target.data);
     size_t from = 0;
     for (size_t i = 0; i <= raw.len; i++) {
         if (i < raw.len && raw.data[i] != '&')
