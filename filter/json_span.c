@@ -240,12 +240,13 @@ struct slice json_encode(struct slice text, struct arena *arena) {
         unsigned char c = (unsigned char)text.data[i];
         if (c == '"' || c == '\\')
             out[used++] = '\\';
-        if (c < 0x20)
+        if (c < 0x20 || c == 0x7f)
             used += (size_t)snprintf(out + used, LONGEST + 1, "\\u%04x", (unsigned)c);
         else
             out[used++] = (char)c;
     }
     out[used++] = '"';
+    out[used] = '\0';
     return slice_of(out, used);
 }
 

@@ -51,7 +51,8 @@ bool json_is_hollow(struct slice value);
  * memory is out. */
 bool json_decode(struct slice string, struct arena *arena, struct slice *text);
 
-/* A string with its quotes that stands for `text`, which is valid UTF-8. Its data is NULL when
+/* A string with its quotes that stands for `text`, and a NUL behind it; valid if `text` is UTF-8
+ * without NUL. Control bytes are escaped, DEL too, so that it can be shown. Its data is NULL when
  * memory is out. */
 struct slice json_encode(struct slice text, struct arena *arena);
 

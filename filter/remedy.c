@@ -1,6 +1,7 @@
 #include "filter/remedy.h"
 
 #include "filter/json.h"
+#include "filter/json_span.h"
 
 struct filter_remedy remedy_none(void) {
     return (struct filter_remedy){0};
@@ -17,33 +18,14 @@ struct filter_remedy remedy_switch(const char *key) {
 }
 
 const char *remedy_quote(struct arena *arena, struct slice text) {
-    static const char hex[] = "0123456789abcdef";
-    enum { LONGEST_ESCAPE = 6 };
-    char *quoted = arena_alloc(arena, text.len * LONGEST_ESCAPE + sizeof "\"\"");
-    if (quoted == NULL)
+    struct slice quoted = json_encode(text, arena);
+    if (quoted.data == NULL)
         return NULL;
-    size_t used = 0;
-    quoted[used++] = '"';
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c == '"' || c == '\\') {
-            quoted[used++] = '\\';
-            quoted[used++] = (char)c;
-        } else if (c < 0x20 || c == 0x7f) {
-            memcpy(quoted + used, "\\u00", 4);
-            quoted[used + 4] = hex[c >> 4];
-            quoted[used + 5] = hex[c & 0xf];
-            used += LONGEST_ESCAPE;
-        } else {
-            quoted[used++] = (char)c;
-        }
-    }
-    quoted[used++] = '"';
-    quoted[used] = '\0';
     /* Whatever JSON does not take, be it for its UTF-8 or for a NUL, is not offered. */
-    const char *object = arena_printf(arena, "{\"\":%s}", quoted);
+    const char *object = arena_printf(arena, "{\"\":%s}", quoted.data);
     struct json_error fault;
-    return object != NULL && json_check_object(slice_from_string(object), &fault) ? quoted : NULL;
+    return object != NULL && json_check_object(slice_from_string(object), &fault) ? quoted.data
+                                                                                  : NULL;
 }
 
 struct filter_remedy remedy_word(struct arena *arena, const char *key, struct slice word) {
