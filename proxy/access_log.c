@@ -53,8 +53,18 @@ static struct slice redact(struct slice target, struct arena *arena) {
     return slice_of(text, len);
 }
 
-struct slice access_log_path(struct conn *conn) {
-    return redact(conn->request.http.judged.target, &conn->arena);
+void access_log_client(struct log_record *record, const struct conn *conn) {
+    log_string(record, "client", conn->peer);
+    if (conn->client.tls != NULL)
+        log_string(record, "cn", tls_peer_name(conn->client.tls));
+}
+
+void access_log_target(struct log_record *record, struct conn *conn) {
+    const struct filter_request *request = &conn->request.http.judged;
+    if (request->method.len == 0)
+        return;
+    log_slice(record, "method", slice_first(request->method, 32));
+    log_slice(record, "path", slice_first(redact(request->target, &conn->arena), 1024));
 }
 
 const char *access_log_verdict(const struct conn_request *request) {
@@ -88,13 +98,8 @@ void access_log_request(struct conn *conn) {
 
     struct log_record record;
     log_begin(&record, level, "request");
-    log_string(&record, "client", conn->peer);
-    if (conn->client.tls != NULL)
-        log_string(&record, "cn", tls_peer_name(conn->client.tls));
-    if (request->http.judged.method.len > 0) {
-        log_slice(&record, "method", slice_first(request->http.judged.method, 32));
-        log_slice(&record, "path", slice_first(access_log_path(conn), 1024));
-    }
+    access_log_client(&record, conn);
+    access_log_target(&record, conn);
     log_string(&record, "verdict", access_log_verdict(request));
     if (request->verdict.rule != NULL)
         log_string(&record, "rule", request->verdict.rule);

@@ -9,8 +9,10 @@
  */
 void access_log_request(struct conn *conn);
 
-/* The target of the current request with nothing in it that could be a secret; in its arena. */
-struct slice access_log_path(struct conn *conn);
+/* For every log that tells of connections: who the client is, and what it asks for, if that is
+ * known, with nothing in it that could be a secret. */
+void access_log_client(struct log_record *record, const struct conn *conn);
+void access_log_target(struct log_record *record, struct conn *conn);
 
 /* What the verdict came to: "allow", "deny", "would-deny" (let through by the mode), "bad-request",
  * or "none" where there is none. */

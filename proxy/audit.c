@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -167,18 +165,4 @@ void audit_end(struct log_record *record) {
     log_record_close(record);
     if (!line_sink_put(&sink, record->text, record->len) && record->dropped > 0)
         line_sink_untell(&sink, record->dropped);
-}
-
-void audit_message(enum log_level level, const char *event, const char *format, ...) {
-    char text[1024];
-    va_list arguments;
-    if (!state.enabled)
-        return;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    struct log_record record;
-    audit_begin(&record, level, event);
-    log_string(&record, "message", text);
-    audit_end(&record);
 }

@@ -44,8 +44,4 @@ const char *audit_mode_name(enum config_mode mode);
 void audit_begin(struct log_record *record, enum log_level level, const char *event);
 void audit_end(struct log_record *record);
 
-/* A line with a message and nothing else. */
-__attribute__((format(printf, 3, 4))) void audit_message(enum log_level level, const char *event,
-                                                         const char *format, ...);
-
 #endif

@@ -27,19 +27,10 @@ static void add_uid(struct log_record *record, const char *peer) {
 
 static void add_client(struct log_record *record, const struct conn *conn) {
     const struct filter_client *client = conn->request.client;
-    log_string(record, "client", conn->peer);
-    if (conn->client.tls != NULL)
-        log_string(record, "cn", tls_peer_name(conn->client.tls));
+    access_log_client(record, conn);
     add_uid(record, conn->peer);
     if (client != NULL && client->name != NULL)
         log_string(record, "client_rule", client->name);
-}
-
-static void add_target(struct log_record *record, struct conn *conn) {
-    if (conn->request.http.judged.method.len == 0)
-        return;
-    log_slice(record, "method", slice_first(conn->request.http.judged.method, 32));
-    log_slice(record, "path", slice_first(access_log_path(conn), 1024));
 }
 
 static enum log_level level_of(const char *verdict) {
@@ -66,7 +57,7 @@ void audit_request(struct conn *conn) {
         log_string(&record, "endpoint", verdict->endpoint);
     if (request->status != 0)
         log_number(&record, "status", request->status);
-    add_target(&record, conn);
+    access_log_target(&record, conn);
     if (verdict->reason != NULL)
         log_string(&record, "reason", verdict->reason);
     if (request->outcome != NULL)
@@ -95,7 +86,7 @@ void audit_session_end(struct conn *conn) {
     log_number(&record, "bytes_down", conn->down.total + request->reply_bytes);
     log_number(&record, "duration_ms", deadline_now() - request->started);
     log_string(&record, "outcome", request->outcome != NULL ? request->outcome : "ended");
-    add_target(&record, conn);
+    access_log_target(&record, conn);
     audit_end(&record);
 }
 

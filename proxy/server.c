@@ -408,6 +408,13 @@ static int serve(struct server *server, const sigset_t *end, const struct server
     return signal;
 }
 
+static void tell_stop(void) {
+    struct log_record record;
+    audit_begin(&record, LOG_INFO, "stop");
+    log_string(&record, "message", "the proxy has ended");
+    audit_end(&record);
+}
+
 static void stop(struct server *server) {
     if (server->accepting)
         acceptor_stop(&server->acceptor);
@@ -416,8 +423,8 @@ static void stop(struct server *server) {
         worker_join(&server->workers[i]);
     free(server->workers);
     learner_stop(server->shared.learner);
-    if (server->announced)
-        audit_message(LOG_INFO, "stop", "the proxy has ended");
+    if (server->announced && audit_enabled())
+        tell_stop();
     metrics_server_stop(&server->metrics_server);
     free_counters(server);
     audit_stop();
