@@ -150,6 +150,14 @@ class Connection:
         self.stream.close()
 
 
+def echo_tunnel(connection):
+    """Hijacks the connection, as the engine does for attach, and says what is said to it."""
+    connection.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+    while data := connection.read_some():
+        connection.send(data)
+    connection.close_write()
+
+
 def answer_ok(connection):
     """Reads one request and answers 200 with an empty object."""
     head, _ = connection.read_request()

@@ -13,7 +13,7 @@ import pytest
 
 from client import build_request, json_request
 from proxy_process import Proxy, binary, clean_environment
-from recorder import wait_until
+from recorder import echo_tunnel, wait_until
 from test_metrics import ATTACH, Scrape
 
 pytestmark = pytest.mark.threads
@@ -89,10 +89,7 @@ def test_the_end_of_every_stream(make_rig, audit_log):
     def handler(connection):
         head, _ = connection.read_request()
         if "/attach" in head.target:
-            connection.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-            while data := connection.read_some():
-                connection.send(data)
-            connection.close_write()
+            echo_tunnel(connection)
         else:
             connection.reply(200, b"x" * 1000)
     rig = make_rig(("unix", "unix"), "--audit-log", audit_log, handler=handler)

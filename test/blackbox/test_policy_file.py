@@ -12,7 +12,7 @@ import pytest
 
 from client import Client, build_request
 from proxy_process import Proxy, sanitizer
-from recorder import Recorder, wait_until
+from recorder import Recorder, echo_tunnel, wait_until
 from test_cli import FAILED, OK, explain, fails, run
 
 JSON = ["Content-Type: application/json"]
@@ -256,10 +256,7 @@ def test_reload_leaves_streams_alone(make_rig, policy):
     def handler(connection):
         head = connection.read_head()
         if "/attach" in head.target:
-            connection.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-            while data := connection.read_some():
-                connection.send(data)
-            connection.close_write()
+            echo_tunnel(connection)
         else:
             connection.read_body(head)
             connection.reply()

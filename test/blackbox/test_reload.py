@@ -13,7 +13,7 @@ import pytest
 
 from client import Client, build_request
 from proxy_process import REPOSITORY
-from recorder import answer_ok, wait_until
+from recorder import answer_ok, echo_tunnel, wait_until
 from rig import Rig
 from streams import Truncated, connect_socket, tls_context
 
@@ -135,10 +135,7 @@ class Load:
                 count += len(wire)
             connection.reply(200, b"%d" % count)
         elif "/attach" in head.target:
-            connection.send(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-            while data := connection.read_some():
-                connection.send(data)
-            connection.close_write()
+            echo_tunnel(connection)
         else:
             connection.read_body(head)
             connection.reply()

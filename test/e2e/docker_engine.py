@@ -55,6 +55,13 @@ class Engine:
         subprocess.run([PRIVATE_DOCKERD, "stop", self.directory], check=True)
 
 
+def write_dockerfile(context, flags, command="md5sum /file > /sum"):
+    """Two stages, of which the first runs a command over a file of the context."""
+    (context / "Dockerfile").write_text(f"FROM {IMAGE} AS one\nCOPY file /file\n"
+                                        f"RUN {flags} {command}\n"
+                                        f"FROM {IMAGE}\nCOPY --from=one /sum /sum\n")
+
+
 def make_image(engine, directory):
     """An image from the machine's static busybox; no registry is asked."""
     busybox = shutil.which("busybox")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from docker_engine import DOCKER, IMAGE, NEWER, Proxied
+from docker_engine import DOCKER, IMAGE, NEWER, Proxied, write_dockerfile
 
 # The distribution's package, or what tools/testing/fetch-docker has unpacked.
 BUILDX = [NEWER / "docker-buildx",
@@ -43,12 +43,6 @@ def context(tmp_path):
     (tmp_path / "context/file").write_bytes(os.urandom(100_000))
     write_dockerfile(tmp_path / "context", "--mount=type=cache,target=/cache")
     return tmp_path / "context"
-
-
-def write_dockerfile(context, flags, command="md5sum /file > /sum"):
-    (context / "Dockerfile").write_text(f"FROM {IMAGE} AS one\nCOPY file /file\n"
-                                        f"RUN {flags} {command}\n"
-                                        f"FROM {IMAGE}\nCOPY --from=one /sum /sum\n")
 
 
 def images(proxied):

@@ -10,7 +10,8 @@ import subprocess
 
 import pytest
 
-from docker_engine import IMAGE, NEWER, Engine, Proxied, make_image, serve_registry
+from docker_engine import (IMAGE, NEWER, Engine, Proxied, make_image, serve_registry,
+                           write_dockerfile)
 from h2wire import (DATA, END_STREAM, PREFACE, RST_STREAM, SETTINGS, call, frame, message,
                     read_frame)
 from proxy_process import clean_environment, sanitizer
@@ -97,12 +98,6 @@ def context(tmp_path):
     (tmp_path / "context/file").write_bytes(os.urandom(100_000))
     write_dockerfile(tmp_path / "context", "")
     return tmp_path / "context"
-
-
-def write_dockerfile(context, flags, command="md5sum /file > /sum"):
-    (context / "Dockerfile").write_text(f"FROM {IMAGE} AS one\nCOPY file /file\n"
-                                        f"RUN {flags} {command}\n"
-                                        f"FROM {IMAGE}\nCOPY --from=one /sum /sum\n")
 
 
 def done(result, proxied):
