@@ -209,9 +209,7 @@ static void tell_not_learnable(const char *what, struct slice of, const char *ru
 }
 
 static struct slice path_of(const struct filter_request *request) {
-    struct slice target = request->target;
-    const char *query = target.len == 0 ? NULL : memchr(target.data, '?', target.len);
-    return query == NULL ? target : slice_first(target, (size_t)(query - target.data));
+    return slice_first(request->target, slice_index(request->target, '?'));
 }
 
 static void take(struct learner *learner, struct lesson *lesson) {
