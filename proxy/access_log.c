@@ -1,7 +1,7 @@
 #include "proxy/access_log.h"
 
+#include "proxy/deadline.h"
 #include "proxy/log.h"
-#include "proxy/worker.h"
 
 /* Query parameters whose values name things and cannot hold credentials. All others (build
  * arguments, filters, URLs, …) appear by name only. */

@@ -2,7 +2,6 @@
 
 #include <llhttp.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "filter/word.h"
 
