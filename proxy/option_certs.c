@@ -307,7 +307,7 @@ const struct option_set option_set_certs = {
     .command = "certs",
     .intro =
         "Makes the certificates of both hops, renews those that are due, and leaves the rest\n"
-        "alone. Keys are ECDSA P-256. Whoever uses a file that has changed must be restarted.\n"
+        "alone. Keys are ECDSA P-256. Reload or restart whoever uses a changed file.\n"
         "\n"
         "  DIR/agent-ca/      cert.pem key.pem         the agent's CA (split)\n"
         "  DIR/agent/         ca.pem cert.pem key.pem  for the agent's container\n"
