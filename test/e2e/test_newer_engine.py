@@ -10,8 +10,7 @@ import subprocess
 
 import pytest
 
-from docker_engine import (IMAGE, NEWER, Engine, Proxied, make_image, serve_registry,
-                           write_dockerfile)
+from docker_engine import NEWER, Engine, Proxied, make_image, serve_registry, write_dockerfile
 from h2wire import (DATA, END_STREAM, PREFACE, RST_STREAM, SETTINGS, call, frame, message,
                     read_frame)
 from proxy_process import clean_environment, sanitizer
