@@ -55,6 +55,13 @@ static inline struct slice slice_first(struct slice s, size_t len) {
     return (struct slice){s.data, len < s.len ? len : s.len};
 }
 
+static inline bool slice_is_ascii(struct slice s) {
+    unsigned char seen = 0;
+    for (size_t i = 0; i < s.len; i++)
+        seen |= (unsigned char)s.data[i];
+    return seen < 0x80;
+}
+
 /* ASCII-only and independent of the locale, as HTTP wants (RFC 9110 section 5.1). */
 static inline char slice_ascii_lower(char c) {
     return (c >= 'A' && c <= 'Z') ? (char)(c - 'A' + 'a') : c;
