@@ -55,14 +55,11 @@ void access_log_client(struct log_record *record, const struct conn *conn) {
 }
 
 void access_log_target(struct log_record *record, struct conn *conn) {
-    const struct filter_request *judged = &conn->request.http.judged;
-    struct slice *shown = &conn->request.shown;
-    if (judged->method.len == 0)
+    const struct filter_request *request = &conn->request.http.judged;
+    if (request->method.len == 0)
         return;
-    if (shown->data == NULL)
-        *shown = redact(judged->target, &conn->arena);
-    log_slice(record, "method", slice_first(judged->method, 32));
-    log_slice(record, "path", slice_first(*shown, 1024));
+    log_slice(record, "method", slice_first(request->method, 32));
+    log_slice(record, "path", slice_first(redact(request->target, &conn->arena), 1024));
 }
 
 const char *access_log_verdict(const struct conn_request *request) {

@@ -78,7 +78,6 @@ struct conn_request {
     bool grpc;               /* the calls in its tunnel are judged */
     enum counter_stream was; /* what it was counted as in the end */
     uint64_t id;             /* for the audit log; 0: it has none yet */
-    struct slice shown;      /* its target, for every log; in the arena; NULL: none wanted it yet */
     uint64_t started;        /* milliseconds, when the head was complete */
     uint64_t reply_bytes;
     const char *outcome; /* for the log: how it ended, static; NULL: as it should */
