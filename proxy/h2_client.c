@@ -76,10 +76,13 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
     }
     const struct grpc_call call = {
         .path = request->path, .headers = request->headers, .header_count = request->count};
-    if (verdict.decision == FILTER_NEED_BODY || h2_stream_passes(inspect, &call, &verdict))
-        forward_head(inspect, stream, request);
-    else
+    if (verdict.decision != FILTER_NEED_BODY && !h2_stream_passes(inspect, &call, &verdict)) {
         h2_stream_refuse(inspect, stream, false, &verdict);
+        return;
+    }
+    forward_head(inspect, stream, request);
+    if (state == H2_STREAM_PASSING)
+        h2_stream_forget_path(stream);
 }
 
 /* A whole block: decoded whatever becomes of its stream, as the next one builds on it. */

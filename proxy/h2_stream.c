@@ -31,6 +31,11 @@ static void become(struct h2_inspect *inspect, struct h2_stream *stream,
     stream->state = state;
 }
 
+void h2_stream_forget_path(struct h2_stream *stream) {
+    arena_reset(&stream->arena);
+    stream->path = slice_of(NULL, 0);
+}
+
 static void forget_message(struct h2_inspect *inspect, struct h2_stream *stream) {
     inspect->held -= buffer_len(&stream->message);
     buffer_release(&stream->message, inspect->settings.pool);
@@ -39,7 +44,7 @@ static void forget_message(struct h2_inspect *inspect, struct h2_stream *stream)
 void h2_stream_drop(struct h2_inspect *inspect, struct h2_stream *stream) {
     become(inspect, stream, H2_STREAM_PASSING);
     forget_message(inspect, stream);
-    arena_reset(&stream->arena);
+    h2_stream_forget_path(stream);
     *stream = (struct h2_stream){0};
 }
 
@@ -110,6 +115,7 @@ void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool
         h2_fail(inspect, "out of memory");
     h2_flush_inject(inspect);
     become(inspect, stream, H2_STREAM_REFUSED);
+    h2_stream_forget_path(stream);
     if (stream->client_ended)
         h2_stream_drop(inspect, stream);
 }
