@@ -79,6 +79,7 @@ struct h2_inspect {
     int64_t window;         /* bytes that the engine takes, over all streams */
     uint64_t owed;          /* as the streams' */
     int64_t initial_window; /* of new streams */
+    int64_t largest_initial_window;
 
     size_t held;
     size_t held_limit;

@@ -162,6 +162,15 @@ def test_broken_http2_ends_the_connection(make_rig, bad):
     rig.barrier()
 
 
+def test_data_that_no_window_has_room_for(grpc):
+    """It ends the connection, at the engine too: a client that has gone would leave it behind."""
+    client, engine, rig = grpc
+    client.send(call(1, b"Session") + frame(DATA, 0, 1, bytes(16384)) * 4)
+    client.close()
+    assert engine.ended.wait(5)
+    rig.proxy.wait_log(r"path=/v1.41/grpc .*outcome=\"data beyond the window\"")
+
+
 def test_sent_with_the_request(make_rig):
     """What the client says before the engine has opened the tunnel is judged like all else."""
     rig = make_rig(("unix", "unix"))
