@@ -124,6 +124,10 @@ size_t h2_held(const struct h2_inspect *inspect) {
     return inspect->held;
 }
 
+size_t h2_memory(const struct h2_inspect *inspect) {
+    return inspect->memory;
+}
+
 void h2_limit_held(struct h2_inspect *inspect, size_t limit) {
     inspect->held_limit = limit < H2_MAX_HELD ? limit : H2_MAX_HELD;
 }

@@ -82,6 +82,7 @@ struct h2_inspect {
     int64_t largest_initial_window;
 
     size_t held;
+    size_t memory;
     size_t held_limit;
     size_t waiting; /* streams in H2_STREAM_HELD */
     size_t sending;

@@ -38,6 +38,7 @@ void h2_stream_forget_path(struct h2_stream *stream) {
 
 static void forget_message(struct h2_inspect *inspect, struct h2_stream *stream) {
     inspect->held -= buffer_len(&stream->message);
+    inspect->memory -= stream->message.capacity;
     buffer_release(&stream->message, inspect->settings.pool);
 }
 
@@ -148,11 +149,15 @@ void h2_stream_gather(struct h2_inspect *inspect, struct h2_stream *stream, stru
         refuse_message(inspect, stream, "too many large calls at a time; try again");
         return;
     }
-    if (!h2_append(&stream->message, inspect->settings.pool, bytes)) {
+    size_t held_before = buffer_len(&stream->message);
+    size_t memory_before = stream->message.capacity;
+    bool appended = h2_append(&stream->message, inspect->settings.pool, bytes);
+    inspect->held += buffer_len(&stream->message) - held_before;
+    inspect->memory += stream->message.capacity - memory_before;
+    if (!appended) {
         h2_fail(inspect, "out of memory");
         return;
     }
-    inspect->held += bytes.len;
     struct slice held = buffer_slice(&stream->message);
     if (held.len < GRPC_PREFIX)
         return;
