@@ -6,6 +6,7 @@ alone; one test asks an engine with the entitlements switched off."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -304,7 +305,8 @@ def test_references_of_builds_are_not_listed(newer, certificates, tmp_path, cont
     build = subprocess.Popen([DOCKER, "build", "--no-cache", "--secret",
                               f"id=s,src={tmp_path}/secret", context],
                              env=proxied.environment | {"DOCKER_BUILDKIT": "1"},
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)
     try:
         with GrpcClient(direct) as client:
             def listed():
@@ -322,6 +324,7 @@ def test_references_of_builds_are_not_listed(newer, certificates, tmp_path, cont
             assert "(buildkit.history)" in answers[0][1]
             assert reference.encode() in client.calls[calls[2]]["data"]
     finally:
-        build.kill()
+        os.killpg(build.pid, signal.SIGKILL)  # the client and its plugin
         build.wait()
+        wait_until(lambda: history(newer, ACTIVE) == 0, 30, "the build's end")
         proxied.proxy.stop()
