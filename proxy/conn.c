@@ -77,7 +77,7 @@ static void count_request(struct conn *conn) {
         return;
     request->counted = true;
     const struct filter_verdict *verdict = &request->verdict;
-    counters_request(conn->worker->counters,
+    counters_verdict(&conn->worker->counters->requests,
                      verdict->endpoint_class != NULL ? verdict->endpoint_class : "unknown",
                      access_log_verdict(request), verdict->rule != NULL ? verdict->rule : "none");
 }

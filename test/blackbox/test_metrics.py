@@ -12,9 +12,11 @@ import time
 import pytest
 
 from client import Client, build_request, json_request
+from h2wire import call, solve
 from proxy_process import binary, clean_environment, free_port
 from recorder import wait_until
 from streams import connect_socket
+from test_grpc import GREETING, HOST, UPGRADE, Engine, answer_to
 
 try:
     from prometheus_client.parser import text_string_to_metric_families
@@ -27,7 +29,7 @@ EVENTS = build_request("GET", "/v1.41/events")
 ATTACH = build_request("POST", "/v1.41/containers/x/attach?stream=1&stdin=1&stdout=1",
                        ["Upgrade: tcp", "Connection: Upgrade"], b"")
 # What has no bound in number must not be a label's value.
-LABELS = {"class", "verdict", "rule", "kind", "part", "path", "hop", "result", "version", "le",
+LABELS = {"class", "method", "verdict", "rule", "kind", "part", "path", "hop", "result", "version", "le",
           "log", "mode"}
 
 
@@ -66,8 +68,14 @@ class Scrape(collections.Counter):
                 self[name.removeprefix("dind_proxy_")] = float(value)
 
     def requests(self, **labels):
+        return self._verdicts("requests_total{", labels)
+
+    def calls(self, **labels):
+        return self._verdicts("grpc_calls_total{", labels)
+
+    def _verdicts(self, metric, labels):
         wanted = [f'{name.rstrip("_")}="{value}"' for name, value in labels.items()]
-        return sum(value for name, value in self.items() if name.startswith("requests_total{")
+        return sum(value for name, value in self.items() if name.startswith(metric)
                    and all(label in name for label in wanted))
 
 
@@ -91,7 +99,8 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
                               b"{}").status == 403
     said = text(metrics_url)
     families = {family.name: family for family in text_string_to_metric_families(said)}
-    types = {"dind_proxy_requests": "counter", "dind_proxy_answer_seconds": "histogram",
+    types = {"dind_proxy_requests": "counter", "dind_proxy_grpc_calls": "counter",
+             "dind_proxy_answer_seconds": "histogram",
              "dind_proxy_open_streams": "gauge", "dind_proxy_relayed_bytes": "counter",
              "dind_proxy_pipes_in_use": "gauge", "dind_proxy_tls_handshakes": "counter",
              "dind_proxy_kernel_tls": "gauge", "dind_proxy_kernel_tls_sessions": "counter",
@@ -148,6 +157,39 @@ def test_labels_do_not_grow_with_what_clients_say(make_rig, metrics_url):
             client.request("GET", f"/nothing/{number}")
     after = scrape_until(metrics_url, lambda s: s.requests() == 230, "230 requests")
     assert set(after) == set(before)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit", "learn", "opaque"])
+def test_calls_inside_grpc(make_rig, metrics_url, tmp_path, mode):
+    options = {"enforce": [], "audit": ["--mode", "audit"], "opaque": ["--buildkit", "opaque"],
+               "learn": ["--mode", "learn", "--learn-file", tmp_path / "learned.json"]}[mode]
+    rig = make_rig(("unix", "unix"), "--metrics", metrics_url, *options, handler=Engine())
+    client = rig.client()
+    compressed = solve(11, b"")[:-5] + b"\x01\0\0\0\0"
+    client.send(UPGRADE + GREETING + solve(1, HOST) + solve(3, b"\x0a\x01r") +
+                call(5, b"Info", True) + call(7, b"Odd7", True) + call(9, b"Odd9", True) +
+                compressed)
+    assert client.read_head().status == 101
+    for stream in range(1, 13, 2):
+        answer_to(client, stream)
+    refused = "deny" if mode == "enforce" else "would-deny"
+    scrape = Scrape(metrics_url)
+    # The connection is one request, whatever goes on in it.
+    assert scrape.requests() == scrape.requests(verdict="allow") == 1
+    if mode == "opaque":
+        assert scrape.calls() == 0
+        return
+    solves = {"method": "/moby.buildkit.v1.Control/Solve"}
+    assert scrape.calls() == 6
+    assert scrape.calls(**solves, verdict=refused, rule="buildkit.entitlement") == 1
+    assert scrape.calls(**solves, verdict="allow", rule="grpc.message") == 1
+    assert scrape.calls(**solves, verdict="bad-request", rule="grpc.message") == 1
+    assert scrape.calls(method="/moby.buildkit.v1.Control/Info", verdict="allow") == 1
+    assert scrape.calls(method="unknown", verdict=refused, rule="grpc.unknown") == 2
+    result = run("--metrics", metrics_url, "status")
+    other = "deny 0 bad-request 1 would-deny 3" if refused != "deny" else "deny 3 bad-request 1"
+    assert f"calls in /grpc allow 2 {other}\n" in result.stdout, result.stdout
+    assert f"  {refused:12} grpc.unknown (unknown): 2\n" in result.stdout
 
 
 def test_open_streams_by_kind_and_bytes(make_rig, metrics_url):
