@@ -152,10 +152,13 @@ static bool overrule(struct conn *conn) {
     return true;
 }
 
-enum progress conn_act(struct conn *conn, size_t body, bool whole) {
+bool conn_passes(struct conn *conn) {
+    return conn->request.verdict.decision == FILTER_ALLOW || overrule(conn);
+}
+
+enum progress conn_act(struct conn *conn, bool passes, size_t body, bool whole) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
-    bool passes = verdict->decision == FILTER_ALLOW || overrule(conn);
     count_request(conn);
     if (passes) {
         conn->refusals = 0;
@@ -180,12 +183,12 @@ enum progress conn_act(struct conn *conn, size_t body, bool whole) {
 static enum progress act_on(struct conn *conn, struct slice payload, size_t body) {
     const struct conn_request *request = &conn->request;
     bool whole = request->http.framing.done || body > 0;
-    bool passes = request->verdict.decision == FILTER_ALLOW || overrule(conn);
+    bool passes = conn_passes(conn);
     if (passes && conn->worker->shared->learner != NULL)
         learner_offer(conn->worker->shared->learner, &request->http.judged, payload,
                       request->would_deny);
     return passes && request->owner != NULL ? owner_check_begin(conn, body, whole)
-                                            : conn_act(conn, body, whole);
+                                            : conn_act(conn, passes, body, whole);
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
