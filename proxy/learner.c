@@ -163,10 +163,10 @@ static void save(struct learner *learner, uint64_t now) {
 static struct slice shown(const char *key, struct slice value) {
     size_t end = 2;
     if (strcmp(key, "exec.commands") != 0)
-        return slice_first(value, 1024);
+        return log_shorten(value);
     while (end < value.len && value.data[end] != '"')
         end += value.data[end] == '\\' ? 2 : 1;
-    return slice_first(slice_first(slice_from(value, 1), end), 1024);
+    return log_shorten(slice_first(slice_from(value, 1), end));
 }
 
 static void tell_added(void *context, const char *key, struct slice value) {

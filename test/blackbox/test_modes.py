@@ -250,6 +250,25 @@ def test_arguments_of_commands_are_in_no_log(make_rig, tmp_path, audit_log):
     assert (directory / "learned.json").stat().st_mode & 0o077 == 0
 
 
+def test_long_values_are_shortened_in_the_logs(make_rig, tmp_path, audit_log):
+    """By whole characters, and not left out; the file has all of them."""
+    directory = tmp_path / "l"
+    directory.mkdir()
+    program, folder = "\u00e9" * 600, "/srv/" + "\u8a9e" * 600
+    requests = [json_request("/v1.41/containers/x/exec", {"Cmd": [program, "-v"]}),
+                json_request("/v1.41/containers/create",
+                             {"Image": "base:1", "HostConfig": {"Binds": [f"{folder}:/x"]}})]
+    rig, policy = learn(make_rig, directory, requests, "--audit-log", audit_log)
+    assert policy["exec"]["commands"] == [[program, "-v"]]
+    assert policy["create"]["binds"] == [folder]
+    told = {r["key"]: r for r in wait_lines(audit_log, "learned", 4)}
+    for key, beginning in (("exec.commands", f'"{program}'), ("create.binds", folder)):
+        value = told[key]["value"].encode("latin-1").decode()
+        assert len(value) > 100 and told[key]["dangerous"] == "yes"
+        assert beginning.startswith(value[value.index(beginning[:5]):])
+        rig.proxy.wait_log(f'event=learned key={key} value=".* message=".*refuses')
+
+
 def test_calls_inside_grpc_are_learned(make_rig, tmp_path):
     file = tmp_path / "l.json"
     rig = make_rig(("unix", "unix"), "--mode", "learn", "--learn-file", file)
