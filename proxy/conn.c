@@ -70,10 +70,11 @@ static void leave_handshake(struct conn *conn, bool done) {
 
 /* --- what is counted --- */
 
-/* By what its verdict came to, once. */
+/* By what its verdict came to, once, and by the audit log. */
 static void count_request(struct conn *conn) {
     struct conn_request *request = &conn->request;
-    if (request->counted)
+    audit_request(conn);
+    if (request->counted || !request->began)
         return;
     request->counted = true;
     const struct filter_verdict *verdict = &request->verdict;
@@ -83,8 +84,9 @@ static void count_request(struct conn *conn) {
 }
 
 void conn_count_answer(struct conn *conn) {
-    audit_request(conn);
-    if (conn->request.answered || !conn->request.began)
+    count_request(conn);
+    /* What is not judged, such as half a head, has no time that it began at. */
+    if (conn->request.answered || conn->request.lease == NULL)
         return;
     conn->request.answered = true;
     counters_latency(conn->worker->counters, deadline_now() - conn->request.started);
@@ -129,7 +131,6 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
                                                     .rule = rule,
                                                     .reason = message,
                                                     .endpoint_class = "unknown"};
-    count_request(conn);
     return reply_refusal(conn, status, message, rule, false);
 }
 
@@ -159,7 +160,6 @@ bool conn_passes(struct conn *conn) {
 enum progress conn_act(struct conn *conn, bool passes, size_t body, bool whole) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
-    count_request(conn);
     if (passes) {
         conn->refusals = 0;
         return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
@@ -366,9 +366,7 @@ static enum progress run_linger(struct conn *conn) {
 
 /* The request is over. One that never came to a verdict is counted as such. */
 static void record_request(struct conn *conn) {
-    if (conn->request.began)
-        count_request(conn);
-    audit_request(conn);
+    count_request(conn);
     audit_session_end(conn);
     access_log_request(conn);
 }

@@ -142,7 +142,7 @@ void conn_abort(struct conn *conn, const char *outcome);
 
 /* conn.c: the exchange is over; `keep`: the client's connection may serve another request. */
 enum progress conn_finish(struct conn *conn, bool keep);
-/* conn.c: an answer begins; counts how long it took, once. */
+/* conn.c: an answer begins; counts the request and how long that took, once. */
 void conn_count_answer(struct conn *conn);
 /* conn.c: counts it as an open stream of that kind, instead of what it was. */
 void conn_count_as(struct conn *conn, enum counter_stream kind);

@@ -116,6 +116,7 @@ static bool write_out(struct conn *conn, struct buffer *out, struct stream *to, 
             return false;
         }
         *total += put;
+        counter_add(&conn->worker->counters->bytes[COUNTER_USER], put);
         *moved = true;
         buffer_consume(out, pool_of(conn), put);
     }

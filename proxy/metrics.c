@@ -108,7 +108,7 @@ static void print_requests(FILE *out, const struct metrics *metrics) {
 static void print_latency(FILE *out, const struct metrics *metrics) {
     uint64_t below = 0;
     describe(out, "answer_seconds", "histogram",
-             "Time from a request's complete head to the beginning of its answer.");
+             "Time from a judged request's complete head to the beginning of its answer.");
     for (size_t i = 0; i < COUNTER_BUCKETS; i++) {
         char bound[32] = "+Inf";
         below += sum(metrics, offsetof(struct counters, latency) + i * sizeof(counter));

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -12,11 +13,11 @@ import time
 import pytest
 
 from client import Client, build_request, json_request
-from h2wire import call, solve
+from h2wire import DATA, PING, SETTINGS, call, frame, solve
 from proxy_process import binary, clean_environment, free_port
-from recorder import wait_until
+from recorder import echo_tunnel, wait_until
 from streams import connect_socket
-from test_grpc import GREETING, HOST, UPGRADE, Engine, answer_to
+from test_grpc import GREETING, HOST, SWITCH, UPGRADE, Engine, answer_to
 
 try:
     from prometheus_client.parser import text_string_to_metric_families
@@ -141,6 +142,74 @@ def test_requests_by_class_verdict_and_rule(make_rig, metrics_url):
     assert scrape["answer_seconds_count"] == 20
     assert scrape["engine_up"] == 1
     assert scrape['engine_connections_total{result="failed"}'] == 0
+
+
+def test_what_was_not_judged_has_no_time(make_rig, metrics_url):
+    """Half a head has no moment that it was complete at, and what is no HTTP no judge."""
+    rig = make_rig(("unix", "unix"), "--metrics", metrics_url, "--head-timeout", "300ms")
+    for half, status in ((b"GET /v1.41/info HT", 408), (b"\x16\x03\x01", 400)):
+        with rig.client() as client:
+            client.send(half)
+            assert client.read_response().status == status
+    scrape = scrape_until(metrics_url, lambda s: s.requests() == 2, "two requests")
+    assert scrape.requests(verdict="none", class_="unknown", rule="none") == 1
+    assert scrape.requests(verdict="bad-request", class_="unknown", rule="http.head") == 1
+    assert scrape["answer_seconds_count"] == 0
+    with rig.client() as client:
+        assert client.request("GET", "/v1.41/info").status == 200
+    scrape_until(metrics_url, lambda s: s["answer_seconds_count"] == 1, "an answer")
+
+
+def test_a_body_that_breaks_on_its_way(make_rig, metrics_url, tmp_path):
+    """The verdict that is counted is that of the audit log, though a part of it was passed on."""
+    rig = make_rig(("unix", "unix"), "--metrics", metrics_url, "--audit-log", tmp_path / "audit")
+    with rig.client() as client:
+        client.send(b"POST /v1.41/images/load HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+        assert client.read_response().status == 400
+    scrape = scrape_until(metrics_url, lambda s: s.requests() == 1, "a request")
+    assert scrape.requests(verdict="bad-request", rule="http.body", class_="stream") == 1
+    line, = wait_until(lambda: [r for r in map(json.loads, (tmp_path / "audit").open())
+                                if r["event"] == "request"], 10, "its line")
+    assert (line["verdict"], line["rule"]) == ("bad-request", "http.body")
+
+
+def test_relayed_bytes_are_those_of_the_audit_log(make_rig, hops, metrics_url, tmp_path):
+    """Of a stream, a tunnel and the calls inside /grpc."""
+    audit = tmp_path / "audit"
+
+    def handler(connection):
+        head, _ = connection.read_request()
+        if "/grpc" in head.target:
+            connection.send(SWITCH + frame(SETTINGS) + frame(DATA, 0, 1, bytes(9000)))
+        elif "/attach" in head.target:
+            echo_tunnel(connection)
+            return
+        else:
+            connection.reply(200, bytes(200_000))
+            return
+        while connection.read_some():
+            pass
+        connection.close_write()
+    rig = make_rig(hops, "--metrics", metrics_url, "--audit-log", audit, handler=handler)
+    with rig.client() as client:
+        assert client.request("GET", "/v1.41/containers/x/logs?stdout=1").status == 200
+    for request, said in ((ATTACH, bytes(70_000)),
+                          (UPGRADE, GREETING + call(1, b"Status", True) + frame(PING, 0, 0, bytes(8)))):
+        with rig.client() as client:
+            client.send(request + said)
+            client.close_write()
+            client.read_all()
+
+    def find_ends():
+        return {r["kind"]: r for r in map(json.loads, audit.open()) if r["event"] == "session-end"}
+    wait_until(lambda: len(find_ends()) == 3, 10, "three ends")
+    ends = find_ends()
+    assert set(ends) == {"stream", "tunnel", "grpc"}
+    assert ends["grpc"]["bytes_up"] > len(UPGRADE + GREETING) and ends["grpc"]["bytes_down"] > 9000
+    scrape = Scrape(metrics_url)
+    assert sum(value for name, value in scrape.items() if name.startswith("relayed_bytes_total")) == \
+        sum(end["bytes_up"] + end["bytes_down"] for end in ends.values())
 
 
 def test_labels_do_not_grow_with_what_clients_say(make_rig, metrics_url):
