@@ -116,6 +116,7 @@ static enum progress no_answer(struct conn *conn, const char *why) {
         conn->up.framing.kind == FRAMING_NONE && conn->up.approved == 0) {
         conn->request.retried = true;
         conn->request.up_ended = conn->request.up_failed = false;
+        conn->up.total = 0;
         exchange_end(conn, false);
         return take_upstream(conn, true);
     }

@@ -152,6 +152,23 @@ def test_who_cut_a_stream(make_rig, hops, audit_log, begun, who):
     assert end["outcome"] == ("client closed" if who == "client" else "engine failed")
 
 
+def test_a_request_that_is_sent_once_more_has_its_bytes_once(make_rig, hops, audit_log):
+    """The engine closes the kept connection at the very request."""
+    def handler(connection):
+        connection.read_request()
+        if len(connection.requests) > 1:
+            connection.close()
+            raise Ended
+        connection.reply()
+    rig = make_rig(hops, "--audit-log", audit_log, "--workers", "1", handler=handler)
+    with rig.client() as client:
+        for _ in range(2):
+            assert client.request("GET", "/v1.41/containers/x/logs?stdout=1").status == 200
+    once, again = wait_lines(audit_log, "session-end", 2)
+    assert len(rig.reached()) == 3
+    assert once["bytes_up"] == again["bytes_up"] == len(rig.reached()[0])
+
+
 def test_it_is_opened_anew_at_a_reload(make_rig, audit_log, tmp_path):
     rig = make_rig(("unix", "unix"), "--audit-log", audit_log)
     moved = tmp_path / "audit.1"
