@@ -4,6 +4,8 @@ import collections
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +16,9 @@ import pytest
 
 from client import Client, build_request, json_request
 from h2wire import DATA, PING, SETTINGS, call, frame, solve
-from proxy_process import binary, clean_environment, free_port
-from recorder import echo_tunnel, wait_until
+from proxy_process import Proxy, binary, clean_environment, free_port
+from recorder import Ended, echo_tunnel, wait_until
+from rig import Rig
 from streams import connect_socket
 from test_grpc import GREETING, HOST, SWITCH, UPGRADE, Engine, answer_to
 
@@ -122,6 +125,55 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
     assert values == sorted(values) and buckets[-1].labels["le"] == "+Inf"
     bounds = [float(s.labels["le"]) for s in buckets]
     assert bounds == sorted(set(bounds))
+
+
+SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*)\})? '
+                    r'(-?[0-9]+(?:\.[0-9]+)?)')
+
+
+def families_of(said):
+    """{name: (type, {(suffix, labels): value})} of a text in format 0.0.4, which is held to what that
+    says: HELP and TYPE once for each family and in front of it, its samples together and no two
+    alike, a newline at the end of each line."""
+    families = {}
+    assert said.endswith("\n")
+    lines = iter(said.removesuffix("\n").split("\n"))
+    for line in lines:
+        if line.startswith("# HELP "):
+            _, _, name, documentation = line.split(" ", 3)
+            assert documentation and "\\" not in documentation and name not in families
+            kind = next(lines).removeprefix(f"# TYPE {name} ")
+            assert kind in ("counter", "gauge", "histogram")
+            families[name] = (kind, {})
+            continue
+        sample, labels, value = SAMPLE.fullmatch(line).groups()
+        kind, samples = families[name]
+        suffix = sample.removeprefix(name)
+        assert sample.startswith(name) and (suffix, labels) not in samples, line
+        assert suffix in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",)), line
+        samples[suffix, labels] = float(value)
+    return families
+
+
+def test_the_text_keeps_to_the_format(make_rig, metrics_url):
+    rig = make_rig(("mtls", "mtls"), "--metrics", metrics_url, handler=Engine())
+    client = rig.client()
+    client.send(UPGRADE + GREETING + solve(1, HOST) + call(3, b"Info", True))
+    assert client.read_head().status == 101
+    answer_to(client, 1), answer_to(client, 3)
+    for name, (kind, samples) in families_of(text(metrics_url)).items():
+        assert samples, name
+        assert name.endswith("_total") == (kind == "counter"), name
+        if kind != "gauge":
+            assert all(value >= 0 for value in samples.values())
+        if kind == "histogram":
+            buckets = {labels: value for (suffix, labels), value in samples.items()
+                       if suffix == "_bucket"}
+            assert list(buckets)[-1] == 'le="+Inf"' and ("_sum", None) in samples
+            assert buckets['le="+Inf"'] == samples["_count", None] > 0
+            bounds = [float(label[4:-1]) for label in buckets]
+            assert bounds == sorted(set(bounds))
+            assert list(buckets.values()) == sorted(buckets.values())
 
 
 def test_requests_by_class_verdict_and_rule(make_rig, metrics_url):
@@ -342,10 +394,78 @@ def test_the_engine_down_and_back(make_rig, metrics_url):
     assert Scrape(metrics_url)["engine_up"] == 1
 
 
-def test_reloads_are_counted(make_rig, metrics_url):
-    rig = make_rig(("unix", "unix"), "--metrics", metrics_url)
-    os.kill(rig.proxy.pid, signal.SIGHUP)
-    scrape_until(metrics_url, lambda s: s['reloads_total{result="ok"}'] == 1, "a reload")
+def test_reloads_and_the_certificates_that_they_bring(make_rig, metrics_url, certificates,
+                                                      tmp_path):
+    mounted = shutil.copytree(certificates, tmp_path / "mounted")
+    rig = Rig(tmp_path, mounted, ("mtls", "mtls"), ["--metrics", metrics_url])
+    own = mounted / "proxy"
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=proxy", "-days", "2",
+                        "-keyout", own / "key.pem", "-out", own / "cert.pem"],
+                       check=True, stderr=subprocess.DEVNULL)
+        os.kill(rig.proxy.pid, signal.SIGHUP)
+        scrape = scrape_until(metrics_url, lambda s: s['reloads_total{result="ok"}'] == 1,
+                              "a reload")
+        assert 86400 < scrape['certificate_expiry_seconds{hop="clients"}'] <= 2 * 86400
+        assert 6 * 86400 < scrape['certificate_expiry_seconds{hop="engine"}'] <= 7 * 86400
+        (own / "cert.pem").write_text("none")
+        os.kill(rig.proxy.pid, signal.SIGHUP)
+        scrape = scrape_until(metrics_url, lambda s: s['reloads_total{result="failed"}'] == 1,
+                              "a reload that failed")
+        assert scrape['reloads_total{result="ok"}'] == 1
+        assert 86400 < scrape['certificate_expiry_seconds{hop="clients"}'] <= 2 * 86400
+    finally:
+        rig.close()
+
+
+def test_pipes_of_readers_that_stall(make_rig, metrics_url):
+    def handler(connection):
+        connection.read_request()
+        with contextlib.suppress(OSError):
+            connection.reply(200, bytes(100 << 20))
+        raise Ended
+    rig = make_rig(("tcp", "tcp"), "--metrics", metrics_url, handler=handler)
+    clients = [rig.client() for _ in range(5)]
+    for client in clients:
+        client.send(build_request("GET", "/v1.41/images/x/get"))
+        client.read_head()
+    scrape_until(metrics_url, lambda s: s["pipes_in_use"] == 5, "a pipe for each")
+    for client in clients:
+        client.stream.reset()
+    scrape_until(metrics_url, lambda s: s["pipes_in_use"] == s["client_connections"] ==
+                 s['open_streams{kind="stream"}'] == 0, "no pipe")
+
+
+def test_lines_that_nobody_reads_are_counted(tmp_path, metrics_url):
+    """Of standard error, a pipe here; the lines that are read later are those that were not lost."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    proxy = Proxy([f"unix://{tmp_path}/a.sock"], f"unix://{tmp_path}/none", [
+        "--metrics", metrics_url, "--workers", "1", "--log-level", "warning"], tmp_path / "log",
+        prefix=["sh", "-c", f"exec 2>>{fifo}; exec \"$@\"", "sh"])
+    try:
+        # Each leaves a line about the engine and one of its own.
+        for _ in range(3000):
+            with Client(f"unix://{tmp_path}/a.sock") as client:
+                assert client.request("GET", "/v1.41/info?" + "x" * 500).status == 503
+        dropped = scrape_until(metrics_url, lambda s: s.requests() == 3000, "all requests")[
+            'log_lines_dropped_total{log="log"}']
+        assert 0 < dropped < 6000
+        text = b""
+
+        def read():
+            nonlocal text
+            with contextlib.suppress(BlockingIOError):
+                text += os.read(reader, 1 << 20)
+            told = sum(map(int, re.findall(rb"(\d+) lines were dropped", text)))
+            kept = text.count(b"event=request") + text.count(b"event=engine")
+            return (told, kept) == (dropped, 6000 - dropped)
+        wait_until(read, 20, "the other lines, and how many were lost")
+    finally:
+        os.close(reader)
+        proxy.stop()
 
 
 def test_whoever_asks_much_or_slowly_disturbs_nobody(make_rig, metrics_url):
