@@ -419,6 +419,13 @@ static void destroy(struct conn *conn) {
         log_string(&record, "message", conn->client.why);
         log_end(&record);
     }
+    if (conn->log_limit.suppressed > 0) {
+        struct log_record record;
+        log_begin(&record, LOG_WARNING, "suppressed");
+        access_log_client(&record, conn);
+        log_number(&record, "suppressed", conn->log_limit.suppressed);
+        log_end(&record);
+    }
     stream_close(&conn->client, false);
     buffer_release(&conn->in, &worker->pools.buffers);
     arena_reset(&conn->arena);
