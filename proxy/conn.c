@@ -70,7 +70,7 @@ static void leave_handshake(struct conn *conn, bool done) {
 
 /* --- what is counted --- */
 
-/* By what its verdict came to, once, and by the audit log. */
+/* Counts it by what its verdict came to, and tells the audit log: once. */
 static void count_request(struct conn *conn) {
     struct conn_request *request = &conn->request;
     audit_request(conn);
