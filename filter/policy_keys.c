@@ -95,6 +95,7 @@ const struct policy_key policy_keys[] = {
     KEY_CHECKED("images.pull", images.pull, check_image),
     KEY_CHECKED("images.push", images.push, check_image),
     KEY("exec.commands", COMMANDS, exec),
+    KEY("exec.variables", WORDS, exec.variables),
     KEY("exec.privileged", SWITCH, exec.privileged),
     KEY_CHOICES("build.buildkit", CHOICE, buildkit, buildkits),
     KEY_CHOICES("build.session-deny", BITS, session_deny, sessions),
