@@ -137,6 +137,9 @@ static const struct {
      "p:1:51: \"uid\" must be a whole number"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"uuid\":1}}]}",
      "p:1:45: unknown key 'uuid' in \"match\"; did you mean \"uid\"?"},
+    {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"listener\":\"unix:///"
+     "a?mode=0660\"}}]}",
+     "p:1:56: \"listener\" is named without parameters"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a b\",\"match\":{\"uid\":1}}]}",
      "p:1:32: a client's name must be of"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"uid\":1}},{\"name\":\"a\","
