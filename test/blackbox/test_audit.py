@@ -279,6 +279,16 @@ def test_a_full_disk_stops_nobody(make_rig, small_disk, tmp_path):
         rig.proxy.stop()
 
 
+def test_a_file_that_may_not_grow_stops_nobody(make_rig, tmp_path):
+    """RLIMIT_FSIZE, which ends whoever does not ask otherwise."""
+    rig = make_rig(("unix", "unix"), "--audit-log", tmp_path / "audit.jsonl", "--workers", "1",
+                   "--log-level", "warning", prefix=["prlimit", "--fsize=65536"])
+    assert run_requests(rig, 1500) < 2
+    rig.proxy.wait_log("level=error event=audit .*File too large")
+    with rig.client() as client:
+        assert client.request("GET", "/v1.41/version").status == 200
+
+
 def test_descriptors(make_rig, tmp_path):
     """fd:N, stdout and stderr; one that is not there, or not for writing, is an error."""
     with open(tmp_path / "passed", "wb") as file:
