@@ -1,5 +1,6 @@
 """A TCP port behind which a proxy's /grpc is plain HTTP/2: for tools that cannot upgrade themselves."""
 
+import contextlib
 import socket
 import threading
 
@@ -24,6 +25,9 @@ class Adapter:
 
     def __exit__(self, *_):
         for sock in (self.listener, *self.sockets):
+            # Wakes the thread that waits for it, which would wait for ever otherwise.
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
             sock.close()
 
     def _accept(self):
