@@ -8,12 +8,19 @@
 #include "filter/container_rules.h"
 #include "filter/endpoints.h"
 #include "filter/fields.h"
+#include "filter/history_rules.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
 #include "filter/session_rules.h"
 #include "filter/solve_rules.h"
 
-enum method_verdict { METHOD_PASS, METHOD_REFUSE, METHOD_MESSAGE, METHOD_SESSION };
+enum method_verdict {
+    METHOD_PASS,
+    METHOD_REFUSE,
+    METHOD_MESSAGE,
+    METHOD_OWN, /* as METHOD_MESSAGE for clients with ownership; passes for others */
+    METHOD_SESSION,
+};
 
 #define CONTROL "/moby.buildkit.v1.Control/"
 #define GATEWAY "/moby.buildkit.v1.frontend.LLBBridge/"
@@ -44,7 +51,7 @@ static const struct method {
     {CONTROL "Session", METHOD_SESSION, METHOD_SESSION, NULL, NULL},
     {CONTROL "ListWorkers", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {CONTROL "Info", METHOD_PASS, METHOD_PASS, NULL, NULL},
-    {CONTROL "ListenBuildHistory", METHOD_PASS, METHOD_PASS, NULL, NULL},
+    {CONTROL "ListenBuildHistory", METHOD_OWN, METHOD_OWN, &history_table, NULL},
     {CONTROL "UpdateBuildHistory", METHOD_PASS, METHOD_REFUSE, NULL, PRUNE},
 
     {GATEWAY "ResolveImageConfig", METHOD_PASS, METHOD_PASS, NULL, NULL},
@@ -153,6 +160,8 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
                                    "without it");
     enum method_verdict verdict =
         policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
+    if (verdict == METHOD_OWN)
+        verdict = policy->ownership ? METHOD_MESSAGE : METHOD_PASS;
     switch (verdict) {
     case METHOD_PASS:
         return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"};
@@ -164,6 +173,7 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
                    ? (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"}
                    : session;
     }
+    case METHOD_OWN:
     case METHOD_REFUSE:
         break;
     }

@@ -133,6 +133,7 @@ struct filter_policy *filter_policy_new(const struct filter_settings *settings, 
     policy->build = settings->build;
     policy->session_deny = settings->session_deny;
     policy->allow_unknown = settings->allow_unknown;
+    policy->ownership = settings->ownership;
     policy->api_floor_minor =
         settings->api_floor_minor ? settings->api_floor_minor : POLICY_LOWEST_MINOR;
     if (open_binds(policy, settings, error, error_size) != 0) {

@@ -25,6 +25,7 @@ struct filter_policy {
     const char *preset_name;   /* for people; static */
     bool closed;               /* what no row names is refused, reading too */
     bool lenient;              /* never refuses by a head: filter_judge_form */
+    bool ownership;            /* its client sees only what it made: filter/ownership.md */
     enum filter_buildkit buildkit;
     unsigned session_deny;
     struct filter_build build;

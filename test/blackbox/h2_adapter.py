@@ -1,6 +1,5 @@
 """A TCP port behind which a proxy's /grpc is plain HTTP/2: for tools that cannot upgrade themselves."""
 
-import contextlib
 import socket
 import threading
 
@@ -25,9 +24,10 @@ class Adapter:
 
     def __exit__(self, *_):
         for sock in (self.listener, *self.sockets):
-            # Wakes the thread that waits for it, which would wait for ever otherwise.
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            try:
+                sock.shutdown(socket.SHUT_RDWR)  # a thread that reads it would keep it open
+            except OSError:
+                pass
             sock.close()
 
     def _accept(self):

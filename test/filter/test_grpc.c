@@ -314,6 +314,35 @@ static void what_a_policy_denies_is_denied_in_grpc_too(void **state) {
     }
 }
 
+/* BuildHistoryRequest: Ref is field 2. */
+static void a_list_of_builds_is_not_for_clients_with_ownership(void **state) {
+    (void)state;
+    static const struct message_case cases[] = {
+        {CONTROL("ListenBuildHistory"), SLICE(""), FILTER_DENY, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x08\x01\x18\x01"), FILTER_DENY, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x00"), FILTER_DENY, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x18\x01"), FILTER_ALLOW, NULL},
+        /* The last would win, and be empty. */
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x12\x00"), FILTER_BAD_REQUEST, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x30\x01"), FILTER_DENY,
+         "grpc.unknown-field"},
+    };
+    static const struct filter_header headers[] = {CONTENT_TYPE};
+    for (int ownership = 0; ownership <= 1; ownership++) {
+        struct arena arena = {0};
+        struct filter_policy *policy =
+            make_policy((struct filter_settings){.ownership = ownership == 1});
+        assert_int_equal(grpc_judge_head(policy, SLICE(CONTROL("ListenBuildHistory")), headers,
+                                         COUNT(headers), &arena)
+                             .decision,
+                         ownership ? FILTER_NEED_BODY : FILTER_ALLOW);
+        if (ownership)
+            check(policy, cases, COUNT(cases));
+        arena_reset(&arena);
+        filter_policy_free(policy);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_policy_denies_is_denied_in_grpc_too),
@@ -323,6 +352,7 @@ int main(void) {
         cmocka_unit_test(headers_are_judged),
         cmocka_unit_test(builds_are_judged),
         cmocka_unit_test(steps_are_judged),
+        cmocka_unit_test(a_list_of_builds_is_not_for_clients_with_ownership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
