@@ -41,14 +41,14 @@ def client_named(name, policy_of_it=None, **match):
 CONNECT = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).connect(sys.argv[2])"
 
 
-def client_of(url, uid, timeout=10, gid=0):
-    """A client that shows these ids to the other end of a unix socket, which are those of whoever
+def client_of(url, uid, timeout=10):
+    """A client that shows this user to the other end of a unix socket, which is that of whoever
     connects it: a process of its own. The C library's seteuid sends a signal to every thread, and
     one that still waits for a socket closed under it then waits for whichever has its number by
     now, whose bytes it takes away."""
     sock = socket.socket(socket.AF_UNIX)
     subprocess.run([sys.executable, "-I", "-S", "-c", CONNECT, str(sock.fileno()),
-                    url.removeprefix("unix://")], user=uid, group=gid, extra_groups=[],
+                    url.removeprefix("unix://")], user=uid, group=0, extra_groups=[],
                    pass_fds=[sock.fileno()], check=True, timeout=30)
     return Client(stream=Stream(sock, timeout))
 
