@@ -391,12 +391,12 @@ enum progress conn_finish(struct conn *conn, bool keep) {
 enum progress conn_fail(struct conn *conn, const char *outcome) {
     if (conn->request.outcome == NULL)
         conn->request.outcome = outcome;
-    /* An answer that is cut must not look ended: a reset says so even where only the close would
-     * have told the end. One that is complete may still be on its way, and must not be reset. */
+    /* An answer that is cut must not look ended: where the close would tell its end, a reset says
+     * so. Elsewhere its own framing does, and nothing that is still on its way may be reset. */
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-    bool cut =
-        conn->state == CONN_EXCHANGE || conn->state == CONN_TUNNEL || conn->state == CONN_GRPC;
-    if (conn->client.is_tcp && cut)
+    bool cut = (conn->state == CONN_EXCHANGE || conn->state == CONN_TUNNEL) &&
+               conn->down.framing.kind == FRAMING_UNTIL_CLOSE;
+    if (conn->client.is_tcp && (cut || conn->state == CONN_GRPC))
         (void)setsockopt(conn->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     record_request(conn);
     conn->state = CONN_CLOSED;

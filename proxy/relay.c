@@ -1,5 +1,8 @@
 #include "proxy/relay.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 enum {
     /* One connection's turn: enough to fill the pipes, little enough that others get theirs. */
     TURN_BYTES = 1024 * 1024,
@@ -102,34 +105,57 @@ static void weigh(struct relay *relay, bool full) {
         relay->bulky = true;
 }
 
-/* Finds out how far the message goes in the bytes that still lie in the socket. */
-static enum step look_ahead(struct relay *relay) {
+/* Takes bytes that have been looked at, and copied, off the socket. */
+static enum step discard(struct stream *from, size_t count) {
+    char bytes[PEEK_SIZE];
+    while (count > 0) {
+        size_t got = 0;
+        enum stream_status status = stream_read(from, bytes, count, &got);
+        if (status != STREAM_OK && (status != STREAM_WAIT || !from->readable))
+            return STEP_READ_ERROR;
+        count -= got;
+    }
+    return STEP_MOVED;
+}
+
+/* Finds out how far the message goes. What is looked at goes on as it was then, a copy: the socket
+ * may hold pages that are still the sender's to change (vmsplice(2)), and a byte sent out of band
+ * is not in what MSG_PEEK shows but may be in what is spliced. Only payload, which is counted
+ * alone, is spliced. */
+static enum step take_framing(struct relay *relay, struct pipe *pipe, size_t *moved) {
     char bytes[PEEK_SIZE];
     size_t got = 0;
     enum step step = step_from_read(stream_peek(relay->from, bytes, sizeof bytes, &got), relay);
     if (step != STEP_MOVED)
         return step;
-    relay->spliceable = framing_scan(&relay->framing, bytes, got, NULL, NULL);
+    struct framing framing = relay->framing;
+    size_t used = framing_scan(&framing, bytes, got, NULL, NULL);
+    /* All of it or nothing, as it is less than PIPE_BUF (pipe(7)). */
+    ssize_t put = used == 0 ? 0 : write(pipe->write_end, bytes, used);
+    if (put < 0 && errno == EAGAIN && pipe->filled > 0)
+        return STEP_WAIT; /* for the pipe, which is full */
+    if (put < 0 || (size_t)put != used)
+        return STEP_READ_ERROR;
+    relay->framing = framing;
+    pipe->filled += used;
+    *moved += used;
     /* Small chunks are cheaper copied, many at a time, than looked at one by one. */
-    uint64_t blind = framing_blind(&relay->framing);
+    uint64_t blind = framing_blind(&framing);
     if (blind > 0 && blind < SMALL_BYTES)
         relay->bulky = false;
-    return step;
+    return discard(relay->from, used);
 }
 
-/* Moves what is known to belong to the message from the socket to the pipe. */
-static enum step splice_known(struct relay *relay, struct pipe *pipe, size_t *moved) {
+/* Moves payload from the socket to the pipe. */
+static enum step splice_payload(struct relay *relay, struct pipe *pipe, size_t *moved) {
     uint64_t blind = framing_blind(&relay->framing);
-    uint64_t known = blind > UINT64_MAX - relay->spliceable ? blind : relay->spliceable + blind;
     size_t room = pipe->capacity - pipe->filled;
     size_t got = 0;
     enum step step = step_from_read(stream_splice_in(relay->from, pipe->write_end,
-                                                     known < room ? (size_t)known : room,
+                                                     blind < room ? (size_t)blind : room,
                                                      pipe->filled == 0, &got),
                                     relay);
-    uint64_t looked_at = got < relay->spliceable ? got : relay->spliceable;
-    relay->spliceable -= looked_at;
-    framing_skip(&relay->framing, got - looked_at);
+    framing_skip(&relay->framing, got);
     pipe->filled += got;
     *moved += got;
     return step;
@@ -142,12 +168,12 @@ static enum step splice_in(struct relay *relay, struct relay_pools *pools) {
     size_t moved = 0;
     while (step == STEP_MOVED && relay->bulky && pipe->filled < pipe->capacity &&
            relay->from->readable) {
-        if (relay->spliceable > 0 || framing_blind(&relay->framing) > 0)
-            step = splice_known(relay, pipe, &moved);
+        if (framing_blind(&relay->framing) > 0)
+            step = splice_payload(relay, pipe, &moved);
         else if (relay->framing.done || relay->framing.bad)
             break;
         else
-            step = look_ahead(relay);
+            step = take_framing(relay, pipe, &moved);
     }
     /* So are small pieces that come one by one. */
     if (moved > 0 && moved < SMALL_BYTES && !relay->from->readable)
@@ -181,10 +207,7 @@ static enum step read_in(struct relay *relay, struct relay_pools *pools) {
         full = got == room;
     }
     struct slice held = buffer_slice(relay->in);
-    size_t known = relay->spliceable < held.len ? (size_t)relay->spliceable : held.len;
-    relay->spliceable -= known;
-    struct slice fresh = slice_from(held, known);
-    relay->approved = known + framing_scan(&relay->framing, fresh.data, fresh.len, NULL, NULL);
+    relay->approved = framing_scan(&relay->framing, held.data, held.len, NULL, NULL);
     weigh(relay, full);
     return STEP_MOVED;
 }
@@ -221,9 +244,9 @@ enum relay_status relay_run(struct relay *relay, struct relay_pools *pools) {
         if (step == STEP_NOTHING)
             step = splice_out(relay, pools);
         if (step == STEP_NOTHING) {
-            if (relay->framing.bad && relay->spliceable == 0)
+            if (relay->framing.bad)
                 return RELAY_MALFORMED;
-            if (relay->framing.done && relay->spliceable == 0) {
+            if (relay->framing.done) {
                 relay_release(relay, pools);
                 return RELAY_DONE;
             }

@@ -32,7 +32,6 @@ struct relay {
     struct slice first;     /* goes out before all else; memory that outlives the relay */
     size_t approved;        /* bytes at the front of `in` that may go */
     struct framing framing; /* of the message after those */
-    uint64_t spliceable; /* bytes looked at, found to belong to the message, still in the socket */
     struct pipe *pipe;
     bool failed;    /* reading failed with bytes still in the pipe */
     bool bulky;     /* splice rather than copy */

@@ -34,15 +34,18 @@ class Response:
 
 
 class Client:
-    """One connection to the proxy."""
+    """One connection to the proxy; over `stream` where that is given, which is connected."""
 
-    def __init__(self, url, certs=None, timeout=10):
+    def __init__(self, url=None, certs=None, timeout=10, stream=None):
+        self.buffer = b""
+        self.stream = stream
+        if stream:
+            return
         sock = connect_socket(url, timeout)
         if certs:
             self.stream = TlsStream(sock, tls_context(certs, False), False, timeout, "localhost")
         else:
             self.stream = Stream(sock, timeout)
-        self.buffer = b""
 
     def __enter__(self):
         return self

@@ -1,12 +1,12 @@
 """Two clients of one engine, told apart by their user ids or by their certificates."""
 
-import contextlib
 import json
-import os
+import socket
 import subprocess
 import sys
 
 from client import Client
+from streams import Stream
 
 # Nobody's on any machine.
 UIDS = {"a": 4000001, "b": 4000002}
@@ -38,19 +38,19 @@ def client_named(name, policy_of_it=None, **match):
     return entry | ({"policy": policy_of_it} if policy_of_it else {})
 
 
-@contextlib.contextmanager
-def user(uid):
-    """What is connected inside shows `uid` to the other end of a unix socket."""
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
+CONNECT = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).connect(sys.argv[2])"
 
 
 def client_of(url, uid, timeout=10):
-    with user(uid):
-        return Client(url, timeout=timeout)
+    """A client that shows this user to the other end of a unix socket, which is that of whoever
+    connects it: a process of its own. The C library's seteuid sends a signal to every thread, and
+    one that still waits for a socket closed under it then waits for whichever has its number by
+    now, whose bytes it takes away."""
+    sock = socket.socket(socket.AF_UNIX)
+    subprocess.run([sys.executable, "-I", "-S", "-c", CONNECT, str(sock.fileno()),
+                    url.removeprefix("unix://")], user=uid, group=0, extra_groups=[],
+                   pass_fds=[sock.fileno()], check=True, timeout=30)
+    return Client(stream=Stream(sock, timeout))
 
 
 # Prints the status of the answer. In a process of its own, since a group changes for all of one.

@@ -1,6 +1,7 @@
 """How exchanges end: cleanly, by either side leaving, by nonsense, with the engine down. A cut stream
 never looks like a whole one."""
 
+import socket
 import threading
 
 import pytest
@@ -36,6 +37,37 @@ def test_stale_upstream_connection_is_no_error(rig):
         connection.stream.close()
     for _ in range(5):
         assert client.request("GET", "/v1.41/info").status == 200
+
+
+@pytest.mark.parametrize("framing", ("length", "chunked"))
+def test_what_was_said_before_a_cut_still_arrives(make_rig, framing):
+    """A client that reads slowly gets all that the engine said, and the answer before, though the
+    proxy knows already that there will be no more: the answer's own framing tells that it is cut."""
+    rig = make_rig(("tcp", "unix"), "--workers", "1")
+    said = b"x" * 12000
+
+    def handler(connection):
+        head = connection.read_head()
+        if head.target == "/v1.41/info":
+            connection.reply(200, said)
+            return
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n" + said
+                        if framing == "length" else
+                        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(said))
+        connection.close()
+    rig.handler = handler
+    client = rig.client()
+    client.stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    client.send(build_request("GET", "/v1.41/info") + EVENTS)
+    rig.proxy.wait_log("path=/v1.41/events.*outcome=")
+    assert client.read_response().body == said
+    client.read_head()
+    if framing == "length":
+        assert client.read_exactly(len(said)) == said
+    else:
+        assert client.read_chunk()[1] == said
+    with pytest.raises(Truncated):
+        client.read_until(b"\r\n")
 
 
 @pytest.mark.parametrize("leave", [lambda client: client.stream.reset(), Client.close],

@@ -4,8 +4,15 @@ The recorder stands for the engine and keeps every byte. With one worker, a barr
 each attempt proves that nothing is still on its way.
 """
 
+import array
 import base64
+import ctypes
+import fcntl
 import json
+import mmap
+import os
+import termios
+import threading
 
 import pytest
 
@@ -458,6 +465,55 @@ def test_unterminated_chunked_body_reaches_nobody(quiet):
     quiet.assert_nothing_reached(quiet.mark)
     client.close_write()
     assert answers_one(client) in (400, 408, None)
+
+
+class Page(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+def send_page(sock, page):
+    """Gives a page to a socket without copying it (vmsplice(2)): it stays the sender's to change."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    read_end, write_end = os.pipe()
+    whole = Page(ctypes.addressof(ctypes.c_char.from_buffer(page)), len(page))
+    assert libc.vmsplice(write_end, ctypes.byref(whole), ctypes.c_ulong(1), 0) == len(page)
+    sock.setblocking(True)
+    assert os.splice(read_end, sock.fileno(), len(page)) == len(page)
+    os.close(read_end)
+    os.close(write_end)
+
+
+@pytest.mark.parametrize("side", ("unix", "tcp"))
+def test_a_chunk_is_as_long_as_it_was_when_it_was_looked_at(make_rig, side):
+    """And not as long as its sender makes it afterwards, in memory that it still shares."""
+    rig = make_rig((side, "unix"), "--workers", "1")
+    bulk = b"%x\r\n%s\r\n" % (400000, b"A" * 400000)
+    go = threading.Event()
+
+    def slow(connection):
+        connection.read_head()
+        connection.read_exactly(len(bulk))
+        go.wait(10)
+        connection.read_all()
+
+    def unread():
+        count = array.array("i", [0])
+        fcntl.ioctl(rig.recorder.connections[0].stream.sock, termios.FIONREAD, count)
+        return count[0]
+    rig.handler = slow
+    client = rig.client()
+    client.send(head("POST /v1.41/images/load HTTP/1.1", "Host: docker",
+                     "Transfer-Encoding: chunked") + bulk)
+    wait_until(lambda: rig.recorder.received().endswith(b"A\r\n"), 10, "what goes before")
+    page = mmap.mmap(-1, 4096)
+    page[:] = b"5000\r\n".ljust(4096, b"B")
+    send_page(client.stream.sock, page)
+    wait_until(lambda: unread() == len(page), 10, "the page is with the engine")
+    lie = b"5;x0\r\nHELLO\r\n0\r\n\r\n" + EXEC
+    page[:len(lie)] = lie
+    go.set()
+    wait_until(lambda: rig.recorder.received().endswith(b"BB"), 10, "all of it")
+    assert rig.recorder.received().count(b"A\r\n5000\r\n") == 1
 
 
 def test_http_1_0_is_answered_and_closed(unix_rig):

@@ -6,11 +6,14 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 
 #include "test/proxy/relay_rig.h"
 
@@ -207,6 +210,42 @@ static void an_early_end_is_a_truncation(void **state) {
     rig_run(&rig, false);
     assert_int_equal(rig.status, RELAY_TRUNCATED);
     rig_close(&rig);
+}
+
+/* Pages that a client gives to its socket without copying stay its own to change. */
+static void what_was_looked_at_is_what_is_sent(void **state) {
+    (void)state;
+    static const char honest[] = "2000\r\n", other[] = "5;xx\r\n";
+    for (size_t p = 0; p < COUNT(pairs); p++) {
+        struct rig rig;
+        int ends[2];
+        struct slice bulk = chunked_body(MEBIBYTE, MEBIBYTE);
+        char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(page, MAP_FAILED);
+        memset(page, 'B', 4096);
+        memcpy(page, honest, strlen(honest));
+        const struct iovec whole = {.iov_base = page, .iov_len = 4096};
+        rig_open(&rig, pairs[p], framing_chunked());
+        bulk.len -= strlen("0\r\nX-Trailer: v\r\n\r\n");
+        rig.unsent = bulk;
+        rig_run(&rig, true);
+        assert_int_equal(rig.received_len, bulk.len);
+        rig.sink_stalls = true;
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(vmsplice(ends[1], &whole, 1, 0), 4096);
+        assert_int_equal(splice(ends[0], NULL, rig.source, NULL, 4096, 0), 4096);
+        rig_run(&rig, true);
+        memcpy(page, other, strlen(other));
+        rig.sink_stalls = false;
+        rig_run(&rig, true);
+        assert_int_equal(rig.received_len, bulk.len + 4096);
+        assert_memory_equal(rig.received + bulk.len, honest, strlen(honest));
+        rig_close(&rig);
+        close(ends[0]);
+        close(ends[1]);
+        munmap(page, 4096);
+        free((char *)bulk.data);
+    }
 }
 
 static void nothing_after_a_broken_chunk_is_forwarded(void **state) {
@@ -435,6 +474,7 @@ int main(void) {
         cmocka_unit_test(a_bulky_stream_gives_its_pipe_back_when_quiet),
         cmocka_unit_test(what_was_judged_goes_out_first),
         cmocka_unit_test(an_early_end_is_a_truncation),
+        cmocka_unit_test(what_was_looked_at_is_what_is_sent),
         cmocka_unit_test(nothing_after_a_broken_chunk_is_forwarded),
         cmocka_unit_test(a_stalled_reader_stops_the_writer),
         cmocka_unit_test(a_turn_is_bounded),
