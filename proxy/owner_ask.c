@@ -29,7 +29,6 @@ static enum progress take_upstream(struct conn *conn, bool fresh) {
     conn->upstream_head_seen = 0;
     check->sent = check->head_len = check->body_len = 0;
     check->phase = OWNER_CONNECT;
-    deadline_arm(&conn->worker->deadlines, &conn->deadline, DEADLINE_CONNECT, conn->worker->now);
     return PROGRESS_NEXT;
 }
 

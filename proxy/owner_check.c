@@ -129,6 +129,9 @@ enum progress owner_check_begin(struct conn *conn, size_t body, bool whole) {
         check->body = 0;
     }
     conn->state = CONN_OWNER;
+    /* One deadline for all questions: however many objects a request names, it holds what it holds
+     * no longer. */
+    deadline_arm(&conn->worker->deadlines, &conn->deadline, DEADLINE_CONNECT, conn->worker->now);
     return PROGRESS_NEXT;
 }
 

@@ -374,6 +374,32 @@ def test_a_silent_engine_is_not_waited_for(tmp_path):
         owned.close()
 
 
+def test_many_questions_share_one_deadline(tmp_path):
+    """Each answer comes in time, but not all of them."""
+    owned = Owned(tmp_path, ["--connect-timeout", "1s"])
+    stop = threading.Event()
+
+    def late(connection):
+        stop.wait(0.4)
+        connection.reply(200, json.dumps(container()).encode())
+    names = [f"c{i}" for i in range(40)]
+    owned.engine.objects |= {f"/containers/{name}/json": late for name in names}
+    try:
+        with owned.client() as client:
+            response = client.request("POST", "/containers/create",
+                                      ["Content-Type: application/json"],
+                                      json.dumps({"HostConfig": {"Links": names}}).encode())
+            assert response.status == 504
+        assert 1 <= len(owned.recorder.requests()) < len(names)
+        with owned.client() as client:
+            body = json.dumps({"HostConfig": {"Links": names[:1]}}).encode()
+            assert client.request("POST", "/containers/create",
+                                  ["Content-Type: application/json"], body).status == 200
+    finally:
+        stop.set()
+        owned.close()
+
+
 def test_a_stale_connection_is_replaced(owned):
     """The engine closes the kept connection at the very question: it is put once more."""
     calls = []
