@@ -29,6 +29,7 @@ struct filter_policy {
     unsigned session_deny;
     struct filter_build build;
     bool allow_unknown;
+    bool ownership;           /* several clients share the engine, and are kept apart */
     unsigned api_floor_minor; /* never 0 */
     struct endpoint_index *index;
     struct bind_list binds;          /* host folders that are opened */

@@ -162,6 +162,40 @@ static void check(struct filter_policy *policy, const struct message_case *cases
     }
 }
 
+/* Who lists others' builds could act as them. */
+static void with_ownership_the_history_is_of_a_build(void **state) {
+    (void)state;
+    static const struct message_case cases[] = {
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x01r"), FILTER_ALLOW, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x08\x01\x18\x01\x12\x01r"), FILTER_ALLOW, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE(""), FILTER_BAD_REQUEST, "ownership.build-history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x18\x01"), FILTER_BAD_REQUEST, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x00"), FILTER_BAD_REQUEST, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x01r\x12\x00"), FILTER_BAD_REQUEST, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x10\x01"), FILTER_BAD_REQUEST, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x01r\x22"), FILTER_BAD_REQUEST, NULL},
+    };
+    static const struct filter_header headers[] = {CONTENT_TYPE};
+    for (int ownership = 0; ownership <= 1; ownership++) {
+        struct arena arena = {0};
+        struct filter_policy *policy =
+            make_policy((struct filter_settings){.ownership = ownership != 0});
+        assert_int_equal(grpc_judge_head(policy, SLICE(CONTROL("ListenBuildHistory")), headers,
+                                         COUNT(headers), &arena)
+                             .decision,
+                         ownership ? FILTER_NEED_BODY : FILTER_ALLOW);
+        if (ownership)
+            check(policy, cases, COUNT(cases));
+        filter_policy_free(policy);
+        arena_reset(&arena);
+    }
+    char error[300];
+    assert_null(filter_policy_new(
+        &(struct filter_settings){.ownership = true, .buildkit = FILTER_BUILDKIT_OPAQUE}, error,
+        sizeof error));
+    assert_non_null(strstr(error, "ownership"));
+}
+
 static void builds_are_judged(void **state) {
     (void)state;
     /* Field 7 (FrontendAttrs) of Control/Solve, 3 (FrontendOpt) of LLBBridge/Solve: entries. */
@@ -321,6 +355,7 @@ int main(void) {
         cmocka_unit_test(fields_are_read),
         cmocka_unit_test(methods_are_judged_by_the_table),
         cmocka_unit_test(headers_are_judged),
+        cmocka_unit_test(with_ownership_the_history_is_of_a_build),
         cmocka_unit_test(builds_are_judged),
         cmocka_unit_test(steps_are_judged),
     };
