@@ -104,7 +104,7 @@ struct ownership_finding ownership_head(const struct filter_policy *policy,
                                         const struct filter_request *request, struct slice owner,
                                         struct arena *arena, struct ownership_plan *plan);
 
-/* `body` is the payload, and outlives the plan. */
+/* `body` is the payload. Where nothing of it is changed plan->body is still the same slice. */
 struct ownership_finding ownership_body(struct ownership_plan *plan, struct slice body,
                                         struct arena *arena);
 

@@ -9,20 +9,9 @@ static struct upstream_pool *pool_of(struct conn *conn) {
     return &conn->worker->upstreams;
 }
 
-/* Answers that are held count as bodies to be judged do: one is bounded, but not how many clients
- * ask at a time. False when there is no room for another large one. */
-static bool charge(struct conn *conn, size_t size) {
-    struct owner_check *check = conn->request.owner;
-    size_t *total = &conn->worker->judged_bytes;
-    *total = *total - check->charged + size;
-    conn->charged = conn->charged - check->charged + size;
-    check->charged = size;
-    return size <= BUFFER_SIZE || *total <= WORKER_JUDGED_BUDGET;
-}
-
 static enum progress take_upstream(struct conn *conn, bool fresh) {
     struct owner_check *check = conn->request.owner;
-    (void)charge(conn, 0);
+    (void)owner_charge(conn, 0);
     conn->upstream = upstream_take(pool_of(conn), conn, fresh);
     if (conn->upstream == NULL)
         return reply_fault(conn, 503, "out of memory");
@@ -174,7 +163,7 @@ static enum progress end_answer(struct conn *conn) {
     if (payload.data == NULL)
         return reply_fault(conn, 503, "out of memory");
     buffer_consume(in, &conn->worker->pools.buffers, len);
-    (void)charge(conn, 0);
+    (void)owner_charge(conn, 0);
     if (check->response.keep_alive)
         upstream_give(pool_of(conn), conn->upstream);
     else
@@ -230,8 +219,8 @@ static enum progress read_answer(struct conn *conn) {
             return PROGRESS_WAIT;
         if (!buffer_reserve(in, &conn->worker->pools.buffers, MAX_ANSWER))
             return no_answer(conn, "out of memory");
-        if (!charge(conn, in->capacity)) {
-            (void)charge(conn, 0);
+        if (!owner_charge(conn, in->capacity)) {
+            (void)owner_charge(conn, 0);
             return reply_fault(conn, 503, "too many large requests at a time; try again");
         }
         size_t room = 0;

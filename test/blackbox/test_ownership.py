@@ -11,7 +11,7 @@ import pytest
 
 from client import assert_refusal, build_request
 from proxy_process import Proxy, sanitizer
-from recorder import Recorder
+from recorder import Recorder, wait_until
 from tenants import UIDS, client_named, client_of, policy
 
 ID = "0123456789abcdef" * 4
@@ -279,6 +279,36 @@ def test_tunnels_keep_no_share_of_the_budget_for_judged_bodies(tmp_path):
             body = b'{"Image":"x"%b}' % (b" " * 100_000)
             assert client.request("POST", "/containers/create", headers, body).status == 200
     finally:
+        for client in clients:
+            client.close()
+        owned.close()
+
+
+def test_every_copy_of_a_body_counts(tmp_path):
+    """Fewer bodies than there were room for, if only one copy of each were held."""
+    owned = Owned(tmp_path, ["--workers", "1"])
+    go = threading.Event()
+
+    def stall(connection, head, body):
+        go.wait(30)
+        connection.reply()
+    owned.engine.then = stall
+    request = build_request("POST", "/containers/create", ["Content-Type: application/json"],
+                            b'{"Image":"x"%b}' % (b" " * 1_000_000))
+    clients = [owned.client() for _ in range(50)]
+    try:
+        for client in clients:
+            client.send(request)
+        owned.proxy.wait_log("status=503")
+        with owned.client() as client:  # a small one has room in any case
+            client.send(build_request("POST", "/containers/create",
+                                      ["Content-Type: application/json"], b'{"Image":"small"}'))
+            wait_until(lambda: any(b"small" in body for _, body in owned.recorder.requests()), 10,
+                       "the small creation")
+        go.set()
+        assert [client.read_response().status for client in clients].count(503) >= 10
+    finally:
+        go.set()
         for client in clients:
             client.close()
         owned.close()
