@@ -263,7 +263,7 @@ static bool read_key(struct slice key, size_t longest, struct arena *scratch, st
 
 /* Objects have as many keys as whoever wrote them likes: all fields are looked for in one walk, and
  * nothing of the keys is kept. */
-static bool find(struct slice object, bool exact, struct json_field *fields, size_t count) {
+bool json_find_fields(struct slice object, bool exact, struct json_field *fields, size_t count) {
     struct slice key;
     struct slice value;
     struct slice text;
@@ -288,14 +288,10 @@ static bool find(struct slice object, bool exact, struct json_field *fields, siz
     return !walk.bad;
 }
 
-bool json_find_fields(struct slice object, struct json_field *fields, size_t count) {
-    return find(object, false, fields, count);
-}
-
 enum json_member json_find(struct slice object, struct slice name, bool exact,
                            struct slice *value) {
     struct json_field field = {.name = name};
-    if (!find(object, exact, &field, 1))
+    if (!json_find_fields(object, exact, &field, 1))
         return JSON_MEMBER_BAD;
     if (field.value.data == NULL)
         return JSON_MEMBER_ABSENT;

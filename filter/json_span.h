@@ -66,13 +66,13 @@ enum json_member {
  */
 enum json_member json_find(struct slice object, struct slice name, bool exact, struct slice *value);
 
-/* A field of a Go struct, and the member that it reads. */
+/* A key, and the member that it stands for. */
 struct json_field {
     struct slice name;
     struct slice value; /* its data is NULL where there is none */
 };
 
-/* Fills in the values of all fields in one walk. False as JSON_MEMBER_BAD. */
-bool json_find_fields(struct slice object, struct json_field *fields, size_t count);
+/* The same for several at once, in one walk. False as JSON_MEMBER_BAD. */
+bool json_find_fields(struct slice object, bool exact, struct json_field *fields, size_t count);
 
 #endif

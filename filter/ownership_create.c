@@ -139,7 +139,7 @@ static struct ownership_finding read_bind(const struct reader *reader, struct sl
 /* The members of an object that may be absent; those that are absent or null are "null". */
 static bool find_fields(struct slice object, struct json_field *fields, size_t count) {
     bool there = object.len > 0 && !json_is_null(object);
-    if (there && !json_find_fields(object, fields, count))
+    if (there && !json_find_fields(object, false, fields, count))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!there || fields[i].value.data == NULL)

@@ -3,7 +3,9 @@
 #include "proxy/owner_state.h"
 #include "proxy/worker.h"
 
-enum { MAX_ANSWER = 1024 * 1024 };
+/* An inspection holds what its creation did, some of it twice, and the image's configuration; so
+ * it is longer than any body of 1 MiB (the default limit) that is not mostly escapes. */
+enum { MAX_ANSWER = 4 * 1024 * 1024 };
 
 static struct upstream_pool *pool_of(struct conn *conn) {
     return &conn->worker->upstreams;

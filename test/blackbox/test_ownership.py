@@ -392,6 +392,17 @@ def test_an_unclear_answer_is_no_consent(owned, answer):
     assert all(b"DELETE" not in head for head, _ in owned.recorder.requests())
 
 
+def test_what_was_made_of_the_longest_body_is_reached(owned):
+    """Its inspection has the command twice; and there is an end to what is read."""
+    web = container()
+    for length, status in ((1_900_000, 200), (2_200_000, 502)):
+        web["Args"] = ["x" * length]
+        web["Config"]["Cmd"] = web["Args"]
+        owned.engine.objects["/containers/web/json"] = web
+        with owned.client() as client:
+            assert client.request("DELETE", "/containers/web").status == status
+
+
 def test_a_silent_engine_is_not_waited_for(tmp_path):
     owned = Owned(tmp_path, ["--connect-timeout", "300ms"])
     try:
