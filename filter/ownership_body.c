@@ -10,13 +10,13 @@ struct ownership_finding ownership_label(const struct ownership_plan *plan, stru
                                          struct arena *arena, struct text_edit *edit) {
     struct slice labels = {0};
     struct slice value;
+    *edit = (struct text_edit){0};
     char *pair = arena_printf(arena, "\"" OWNERSHIP_LABEL "\":\"%.*s\"", SLICE_ARGS(plan->owner));
     if (pair == NULL)
         return ownership_no_memory();
     enum json_member there = json_find(object, SLICE("Labels"), false, &labels);
     if (there == JSON_MEMBER_BAD)
         return ownership_bad("ownership.labels", two_readings);
-    *edit = (struct text_edit){0};
     const char *text = NULL;
     if (there == JSON_MEMBER_ABSENT) {
         text = arena_printf(arena, "\"Labels\":{%s}%s", pair, json_is_hollow(object) ? "" : ",");
