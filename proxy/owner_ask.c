@@ -3,8 +3,9 @@
 #include "proxy/owner_state.h"
 #include "proxy/worker.h"
 
-/* An inspection holds what its creation did, some of it twice, and the image's configuration; so
- * it is longer than any body of 1 MiB (the default limit) that is not mostly escapes. */
+/* An inspection holds what the creation's body held, the command twice, and the image's
+ * configuration; and some characters are six bytes there. Room for what comes of any body of 1 MiB,
+ * which is the limit by default, unless it is made for being long. */
 enum { MAX_ANSWER = 4 * 1024 * 1024 };
 
 static struct upstream_pool *pool_of(struct conn *conn) {
