@@ -8,8 +8,8 @@
 #include "filter/container_rules.h"
 #include "filter/endpoints.h"
 #include "filter/fields.h"
+#include "filter/history_rules.h"
 #include "filter/policy.h"
-#include "filter/protobuf.h"
 #include "filter/quote.h"
 #include "filter/session_rules.h"
 #include "filter/solve_rules.h"
@@ -18,8 +18,8 @@ enum method_verdict {
     METHOD_PASS,
     METHOD_REFUSE,
     METHOD_MESSAGE,
+    METHOD_OWN, /* as METHOD_MESSAGE for clients with ownership; passes for others */
     METHOD_SESSION,
-    METHOD_HISTORY, /* with ownership its message is judged */
 };
 
 #define CONTROL "/moby.buildkit.v1.Control/"
@@ -51,7 +51,7 @@ static const struct method {
     {CONTROL "Session", METHOD_SESSION, METHOD_SESSION, NULL, NULL},
     {CONTROL "ListWorkers", METHOD_PASS, METHOD_PASS, NULL, NULL},
     {CONTROL "Info", METHOD_PASS, METHOD_PASS, NULL, NULL},
-    {CONTROL "ListenBuildHistory", METHOD_HISTORY, METHOD_HISTORY, NULL, NULL},
+    {CONTROL "ListenBuildHistory", METHOD_OWN, METHOD_OWN, &history_table, NULL},
     {CONTROL "UpdateBuildHistory", METHOD_PASS, METHOD_REFUSE, NULL, PRUNE},
 
     {GATEWAY "ResolveImageConfig", METHOD_PASS, METHOD_PASS, NULL, NULL},
@@ -160,20 +160,20 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
                                    "without it");
     enum method_verdict verdict =
         policy->preset == FILTER_ALLOWLIST ? method->allowlist : method->blocklist;
+    if (verdict == METHOD_OWN)
+        verdict = policy->ownership ? METHOD_MESSAGE : METHOD_PASS;
     switch (verdict) {
     case METHOD_PASS:
         return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"};
     case METHOD_MESSAGE:
         return (struct grpc_verdict){.decision = FILTER_NEED_BODY, .rule = "grpc.method"};
-    case METHOD_HISTORY:
-        return (struct grpc_verdict){
-            .decision = policy->ownership ? FILTER_NEED_BODY : FILTER_ALLOW, .rule = "grpc.method"};
     case METHOD_SESSION: {
         struct grpc_verdict session = from_finding(session_rules_judge(policy, headers, count));
         return session.decision == FILTER_ALLOW
                    ? (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.method"}
                    : session;
     }
+    case METHOD_OWN:
     case METHOD_REFUSE:
         break;
     }
@@ -184,33 +184,9 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
                                                              quote(arena, path)));
 }
 
-/* BuildHistoryRequest: field 2 is the build's reference. Without one the engine lists everybody's,
- * and whoever knows that of a running build can act as the build itself (the calls of the gateway
- * name it in a header): run steps with its client's secrets, for instance. A client makes its own
- * builds' references up, at random. */
-static struct grpc_verdict judge_history(struct slice message) {
-    enum { REF = 2 };
-    struct protobuf_reader reader = {.rest = message};
-    struct protobuf_field field;
-    size_t named = 0;
-    while (protobuf_next(&reader, &field))
-        if (field.number == REF)
-            named += field.wire == PROTOBUF_BYTES && field.bytes.len > 0 ? 1 : 2;
-    if (!reader.bad && named == 1)
-        return (struct grpc_verdict){.decision = FILTER_ALLOW, .rule = "grpc.message"};
-    /* Not a refusal, which the modes audit and learn would let pass. */
-    return (struct grpc_verdict){
-        .decision = FILTER_BAD_REQUEST,
-        .rule = "ownership.build-history",
-        .reason = "the build history is that of all clients of this engine; ask for one build by "
-                  "its reference"};
-}
-
 struct grpc_verdict grpc_judge_message(const struct filter_policy *policy, struct slice path,
                                        struct slice message, struct arena *arena) {
     const struct method *method = find_method(path);
-    if (method != NULL && method->blocklist == METHOD_HISTORY)
-        return judge_history(message);
     if (method == NULL || method->message == NULL)
         return deny("grpc.method", "this gRPC method takes no message to judge");
     const struct message_context context = {.policy = policy, .arena = arena};

@@ -56,7 +56,9 @@ struct body_finding message_judge(const struct message_context *context,
         if (finding.decision != FILTER_ALLOW)
             return finding;
     }
-    return reader.bad ? malformed(context, table) : finding_allow();
+    if (reader.bad)
+        return malformed(context, table);
+    return table->whole ? table->whole(context, message) : finding_allow();
 }
 
 bool message_map_entry(struct slice entry, struct slice *key, struct slice *value) {

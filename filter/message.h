@@ -40,6 +40,8 @@ struct message_table {
     const struct message_row *rows;
     size_t count; /* at most 64 */
     bool closed;  /* a field without a row is refused: it may be a new way out */
+    /* Judges what must not be missing, once all fields have passed; NULL: nothing. */
+    struct body_finding (*whole)(const struct message_context *context, struct slice message);
 };
 
 /* Judges all of a message. */

@@ -25,11 +25,11 @@ struct filter_policy {
     const char *preset_name;   /* for people; static */
     bool closed;               /* what no row names is refused, reading too */
     bool lenient;              /* never refuses by a head: filter_judge_form */
+    bool ownership;            /* its client sees only what it made: filter/ownership.md */
     enum filter_buildkit buildkit;
     unsigned session_deny;
     struct filter_build build;
     bool allow_unknown;
-    bool ownership;           /* several clients share the engine, and are kept apart */
     unsigned api_floor_minor; /* never 0 */
     struct endpoint_index *index;
     struct bind_list binds;          /* host folders that are opened */

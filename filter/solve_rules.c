@@ -147,6 +147,19 @@ static struct body_finding judge_session_exporter(const struct message_context *
         "build.outputs");
 }
 
+/* ProxyNetwork: steps reach the network through an HTTP proxy of BuildKit's, which dials out from
+ * the engine's own network, by any method (moby, builder-next, executor_linux.go). What it
+ * withholds is loopback by name and number alone, and 0.0.0.0 is neither. */
+static struct body_finding judge_proxy_network(const struct message_context *context,
+                                               const struct protobuf_field *field) {
+    if (field->value == 0 || context->policy->build.network_host)
+        return finding_allow();
+    return finding_deny_switch("buildkit.proxy-network",
+                               "a build's steps may not reach the network of the host by "
+                               "BuildKit's proxy; leave ProxyNetwork out",
+                               "build.network-host");
+}
+
 /* --- the requests --- */
 
 static const struct message_row control_rows[] = {
@@ -168,8 +181,7 @@ static const struct message_row control_rows[] = {
      * it, or name another, as a Dockerfile may. */
     {15, MESSAGE_BYTES, NULL},
     {16, MESSAGE_NUMBER, NULL}, /* CompatibilityVersion: which results may differ by version */
-    {17, MESSAGE_NUMBER,
-     NULL}, /* ProxyNetwork: steps reach what a proxy of BuildKit lets through */
+    {17, MESSAGE_NUMBER, judge_proxy_network},
 };
 const struct message_table solve_control_table = {
     .name = "Control/Solve", ROWS(control_rows), .closed = true};

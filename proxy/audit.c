@@ -12,7 +12,7 @@
 #include "proxy/log.h"
 #include "proxy/option_value.h"
 
-enum { STOP_MS = 1000 };
+enum { STOP_MS = 1000, SETTLE_MS = 250 };
 
 static void report_trouble(int error);
 
@@ -117,6 +117,11 @@ void audit_stop(void) {
         log_message(LOG_WARNING, "audit", "the last lines of the audit log could not be written");
     else if (sink.fd > STDERR_FILENO)
         close(sink.fd);
+}
+
+void audit_settle(void) {
+    if (state.enabled)
+        (void)line_sink_settle(&sink, SETTLE_MS);
 }
 
 int audit_attach(void) {

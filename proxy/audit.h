@@ -25,6 +25,10 @@ int audit_open(const char *target, enum config_mode mode, struct error *error);
 int audit_start(void);
 void audit_stop(void);
 
+/* Waits, for a moment at most, until every line that was ended is written, so that those to come
+ * are behind it. */
+void audit_settle(void);
+
 /* Gives the calling thread its ring. 0, or -1 when memory is out. */
 int audit_attach(void);
 

@@ -84,7 +84,7 @@ void grpc_end(struct conn *conn) {
 /* Messages that are held count as bodies to be judged do. */
 static void account(struct conn *conn) {
     struct worker *worker = conn->worker;
-    size_t held = h2_held(conn->grpc);
+    size_t held = h2_memory(conn->grpc);
     worker->judged_bytes = worker->judged_bytes - conn->charged + held;
     conn->charged = held;
     size_t others = worker->judged_bytes - held;

@@ -76,10 +76,13 @@ static void open_stream(struct h2_inspect *inspect, uint32_t id, bool ends, stru
     }
     const struct grpc_call call = {
         .path = request->path, .headers = request->headers, .header_count = request->count};
-    if (verdict.decision == FILTER_NEED_BODY || h2_stream_passes(inspect, &call, &verdict))
-        forward_head(inspect, stream, request);
-    else
+    if (verdict.decision != FILTER_NEED_BODY && !h2_stream_passes(inspect, &call, &verdict)) {
         h2_stream_refuse(inspect, stream, false, &verdict);
+        return;
+    }
+    forward_head(inspect, stream, request);
+    if (state == H2_STREAM_PASSING)
+        h2_stream_forget_path(stream);
 }
 
 /* A whole block: decoded whatever becomes of its stream, as the next one builds on it. */
@@ -137,8 +140,21 @@ static enum taken take_headers(struct h2_inspect *inspect, const struct h2_frame
 
 /* --- the other frames --- */
 
+/* RFC 9113 section 6.9. To wait for credit that may never come would keep the connection for ever.
+ * The client may not have heard yet that the engine made its windows smaller. */
+static bool exceeds_window(const struct h2_inspect *inspect, const struct h2_stream *stream,
+                           size_t len) {
+    int64_t shrunk = inspect->largest_initial_window - inspect->initial_window;
+    return (int64_t)len > stream->window + shrunk ||
+           (int64_t)len > inspect->window + (int64_t)inspect->owed;
+}
+
 static enum taken pass_data(struct h2_inspect *inspect, struct h2_stream *stream,
                             const struct h2_frame *frame, struct slice payload) {
+    if (exceeds_window(inspect, stream, payload.len)) {
+        h2_fail(inspect, "data beyond the window");
+        return TAKEN;
+    }
     /* The client may know of credit that the engine has not given yet. */
     if ((int64_t)payload.len > stream->window || (int64_t)payload.len > inspect->window)
         return MUST_WAIT;

@@ -125,6 +125,8 @@ static void take_setting(struct h2_inspect *inspect, char *setting) {
         for (size_t i = 0; i < H2_MAX_STREAMS; i++)
             inspect->streams[i].window += (int64_t)value - inspect->initial_window;
         inspect->initial_window = value;
+        if (inspect->largest_initial_window < inspect->initial_window)
+            inspect->largest_initial_window = inspect->initial_window;
     }
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         if (limits[i].id != id)

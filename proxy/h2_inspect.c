@@ -16,6 +16,7 @@ struct h2_inspect *h2_inspect_new(const struct h2_settings *settings) {
         return NULL;
     inspect->settings = *settings;
     inspect->window = inspect->initial_window = H2_INITIAL_WINDOW;
+    inspect->largest_initial_window = H2_INITIAL_WINDOW;
     inspect->held_limit = H2_MAX_HELD;
     inspect->table_size = H2_TABLE_SIZE;
     inspect->table_told = UINT32_MAX;
@@ -121,6 +122,10 @@ bool h2_pending(const struct h2_inspect *inspect) {
 
 size_t h2_held(const struct h2_inspect *inspect) {
     return inspect->held;
+}
+
+size_t h2_memory(const struct h2_inspect *inspect) {
+    return inspect->memory;
 }
 
 void h2_limit_held(struct h2_inspect *inspect, size_t limit) {

@@ -66,6 +66,8 @@ bool h2_pending(const struct h2_inspect *inspect);
  * H2_MAX_HELD): calls that would need more are refused. */
 size_t h2_held(const struct h2_inspect *inspect);
 void h2_limit_held(struct h2_inspect *inspect, size_t limit);
+/* The memory that they take: many small messages take far more than their bytes. */
+size_t h2_memory(const struct h2_inspect *inspect);
 
 /* Calls whose message is awaited. h2_expire refuses those that were there at the last h2_expire. */
 size_t h2_waiting(const struct h2_inspect *inspect);

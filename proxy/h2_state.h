@@ -30,7 +30,7 @@ struct h2_stream {
     uint64_t owed;  /* credit given to the client before the engine gave it */
     struct buffer message;
     struct arena arena; /* of its path and its verdict */
-    struct slice path;
+    struct slice path;  /* until it is final what becomes of it */
 };
 
 enum { H2_MAX_UNACKNOWLEDGED = 16 }; /* SETTINGS frames of the client; few send a second one */
@@ -79,8 +79,10 @@ struct h2_inspect {
     int64_t window;         /* bytes that the engine takes, over all streams */
     uint64_t owed;          /* as the streams' */
     int64_t initial_window; /* of new streams */
+    int64_t largest_initial_window;
 
     size_t held;
+    size_t memory;
     size_t held_limit;
     size_t waiting; /* streams in H2_STREAM_HELD */
     size_t sending;
@@ -104,6 +106,8 @@ struct h2_stream *h2_stream_find(struct h2_inspect *inspect, uint32_t id);
 struct h2_stream *h2_stream_add(struct h2_inspect *inspect, uint32_t id,
                                 enum h2_stream_state state);
 void h2_stream_drop(struct h2_inspect *inspect, struct h2_stream *stream);
+/* Once it is final what becomes of it: a path may be as long as a header block. */
+void h2_stream_forget_path(struct h2_stream *stream);
 /* Drops it if both sides have ended it. */
 void h2_stream_settle(struct h2_inspect *inspect, struct h2_stream *stream);
 

@@ -31,15 +31,21 @@ static void become(struct h2_inspect *inspect, struct h2_stream *stream,
     stream->state = state;
 }
 
+void h2_stream_forget_path(struct h2_stream *stream) {
+    arena_reset(&stream->arena);
+    stream->path = slice_of(NULL, 0);
+}
+
 static void forget_message(struct h2_inspect *inspect, struct h2_stream *stream) {
     inspect->held -= buffer_len(&stream->message);
+    inspect->memory -= stream->message.capacity;
     buffer_release(&stream->message, inspect->settings.pool);
 }
 
 void h2_stream_drop(struct h2_inspect *inspect, struct h2_stream *stream) {
     become(inspect, stream, H2_STREAM_PASSING);
     forget_message(inspect, stream);
-    arena_reset(&stream->arena);
+    h2_stream_forget_path(stream);
     *stream = (struct h2_stream){0};
 }
 
@@ -110,6 +116,7 @@ void h2_stream_refuse(struct h2_inspect *inspect, struct h2_stream *stream, bool
         h2_fail(inspect, "out of memory");
     h2_flush_inject(inspect);
     become(inspect, stream, H2_STREAM_REFUSED);
+    h2_stream_forget_path(stream);
     if (stream->client_ended)
         h2_stream_drop(inspect, stream);
 }
@@ -142,11 +149,15 @@ void h2_stream_gather(struct h2_inspect *inspect, struct h2_stream *stream, stru
         refuse_message(inspect, stream, "too many large calls at a time; try again");
         return;
     }
-    if (!h2_append(&stream->message, inspect->settings.pool, bytes)) {
+    size_t held_before = buffer_len(&stream->message);
+    size_t memory_before = stream->message.capacity;
+    bool appended = h2_append(&stream->message, inspect->settings.pool, bytes);
+    inspect->held += buffer_len(&stream->message) - held_before;
+    inspect->memory += stream->message.capacity - memory_before;
+    if (!appended) {
         h2_fail(inspect, "out of memory");
         return;
     }
-    inspect->held += bytes.len;
     struct slice held = buffer_slice(&stream->message);
     if (held.len < GRPC_PREFIX)
         return;

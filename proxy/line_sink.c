@@ -292,6 +292,17 @@ static bool is_empty(const struct line_sink *sink) {
     return true;
 }
 
+bool line_sink_settle(const struct line_sink *sink, unsigned milliseconds) {
+    const struct timespec nap = {.tv_nsec = 1000000};
+    uint64_t end = deadline_now() + milliseconds;
+    while (!is_empty(sink)) {
+        if (deadline_now() >= end)
+            return false;
+        nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
 bool line_sink_stop(struct line_sink *sink, unsigned milliseconds) {
     if (!sink->running)
         return true;

@@ -53,6 +53,10 @@ int line_sink_attach(struct line_sink *sink);
  * counted. A thread without a ring writes it itself and waits. */
 bool line_sink_put(struct line_sink *sink, const char *line, size_t len);
 
+/* Waits, at most so long, until all lines that were put are written: those of different threads
+ * have no order but this. False: some are not. */
+bool line_sink_settle(const struct line_sink *sink, unsigned milliseconds);
+
 /* From now on lines go there; takes over `fd` and closes the old one when it is not used any more.
  */
 void line_sink_redirect(struct line_sink *sink, int fd);

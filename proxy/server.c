@@ -184,6 +184,7 @@ static void tell_start(struct server *server) {
     log_string(&record, "engine", address_format(&server->config->upstream, text, sizeof text));
     log_number(&record, "workers", server->worker_count);
     audit_end(&record);
+    audit_settle();
 }
 
 /* All that comes from outside is looked at by threads that are confined already: before, nobody is
@@ -408,8 +409,10 @@ static int serve(struct server *server, const sigset_t *end, const struct server
     return signal;
 }
 
+/* When everybody else has ended, so that it is the last line. */
 static void tell_stop(void) {
     struct log_record record;
+    audit_settle();
     audit_begin(&record, LOG_INFO, "stop");
     log_string(&record, "message", "the proxy has ended");
     audit_end(&record);

@@ -24,6 +24,10 @@ class Adapter:
 
     def __exit__(self, *_):
         for sock in (self.listener, *self.sockets):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)  # a thread that reads it would keep it open
+            except OSError:
+                pass
             sock.close()
 
     def _accept(self):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 
 from client import Client
 
@@ -50,6 +51,26 @@ def user(uid):
 def client_of(url, uid, timeout=10):
     with user(uid):
         return Client(url, timeout=timeout)
+
+
+# Prints the status of the answer. In a process of its own, since a group changes for all of one.
+ASK = """
+import socket, sys
+stream = socket.socket(socket.AF_UNIX)
+stream.settimeout(20)
+stream.connect(sys.argv[1])
+stream.sendall(sys.argv[2].encode() + b" HTTP/1.1\\r\\nHost: docker\\r\\n\\r\\n")
+print(stream.recv(65536).split()[1].decode())
+"""
+
+
+def ask_as(user, group, path, request, extra_groups=()):
+    """The status that a process of this user and group gets on a unix socket, for "METHOD TARGET"."""
+    result = subprocess.run([sys.executable, "-c", ASK, path, request], user=user, group=group,
+                            extra_groups=extra_groups, capture_output=True, text=True, cwd="/",
+                            timeout=60)
+    assert result.returncode == 0, result.stderr
+    return int(result.stdout)
 
 
 def openssl(*arguments):

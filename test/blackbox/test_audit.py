@@ -92,7 +92,8 @@ def test_the_end_of_every_stream(make_rig, audit_log):
             echo_tunnel(connection)
         else:
             connection.reply(200, b"x" * 1000)
-    rig = make_rig(("unix", "unix"), "--audit-log", audit_log, handler=handler)
+    rig = make_rig(("unix", "unix"), "--audit-log", audit_log, "--drain-timeout", "1s",
+                   handler=handler)
     with rig.client() as client:
         client.send(ATTACH)
         client.read_head()

@@ -162,6 +162,44 @@ def test_broken_http2_ends_the_connection(make_rig, bad):
     rig.barrier()
 
 
+def test_data_that_no_window_has_room_for(grpc):
+    """It ends the connection, at the engine too: a client that has gone would leave it behind."""
+    client, engine, rig = grpc
+    client.send(call(1, b"Session") + frame(DATA, 0, 1, bytes(16384)) * 4)
+    client.close()
+    assert engine.ended.wait(5)
+    rig.proxy.wait_log(r"path=/v1.41/grpc .*outcome=\"data beyond the window\"")
+
+
+def test_many_small_messages_take_of_the_budget(make_rig):
+    """A worker's 64 MiB for what is to be judged are soon spent on buffers that hold one byte each."""
+    rig = make_rig(("unix", "unix"), "--workers", "1")
+    rig.handler = Engine()
+    greedy = [rig.client() for _ in range(9)]
+    for client in greedy:
+        client.send(UPGRADE + GREETING + b"".join(
+            call(stream, b"Solve") + frame(DATA, 0, stream, b"\0") for stream in range(1, 1001, 2)))
+        client.send(call(1001, b"Info", True))
+        assert client.read_head().status == 101
+        assert_answered(client, 1001)
+    client = rig.client()
+    client.send(UPGRADE + GREETING + call(1, b"Info", True))
+    assert client.read_head().status == 101
+    assert_answered(client, 1)
+    client.send(solve(3, b"\x0a\x01r"))
+    assert_refused(client, 3, "grpc.message")
+    for other in greedy:
+        other.close()
+    streams = iter(range(5, 100000, 2))
+
+    def passes():
+        client.send(call(stream := next(streams), b"Info", True))
+        assert_answered(client, stream)
+        client.send(solve(stream := next(streams), b"\x0a\x01r"))
+        return answer_to(client, stream)[-1] == (DATA, message(b"answer"))
+    wait_until(passes)
+
+
 def test_sent_with_the_request(make_rig):
     """What the client says before the engine has opened the tunnel is judged like all else."""
     rig = make_rig(("unix", "unix"))
@@ -249,6 +287,6 @@ def test_with_ownership_nobody_lists_builds(make_rig, tmp_path, mode):
                 frame(DATA, END_STREAM, stream, message(request)))
     client.send(UPGRADE + GREETING + history(1, b"\x18\x01") + history(3, b"\x12\x03own"))
     assert client.read_head().status == 101
-    assert_refused(client, 1, "ownership.build-history")
+    assert_refused(client, 1, "buildkit.history")
     assert_answered(client, 3)
     assert [kind for kind, _ in engine.of(1)] == [HEADERS, RST_STREAM]

@@ -15,7 +15,7 @@ import pytest
 from client import Client
 from proxy_process import Proxy, free_port
 from recorder import Recorder
-from tenants import Authority, client_named, policy
+from tenants import Authority, ask_as, client_named, policy
 
 CLIENTS = (
     client_named("by-cn-and-san", common_name="both", alt_name="both.example"),
@@ -144,15 +144,8 @@ def test_users_groups_and_listeners(tmp_path):
                                      (urls[1], 4000003, 5, "door"),
                                      (urls[0], 4000003, 5, "uid%3A4000003")):
             mark = recorder.mark()
-            os.setegid(gid)
-            os.seteuid(uid)
-            try:
-                client = Client(url)
-            finally:
-                os.seteuid(0)
-                os.setegid(0)
-            with client:
-                assert client.request("GET", "/volumes").status == 200
+            assert ask_as(uid, gid, url.removeprefix("unix://"), "GET /volumes") == 200, \
+                (owner, proxy.log(), recorder.errors)
             assert owner_seen(recorder, mark) == owner
     finally:
         proxy.stop()

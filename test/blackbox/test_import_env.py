@@ -6,11 +6,10 @@ import json
 import random
 import re
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from proxy_process import REPOSITORY, binary, clean_environment, sanitizer
+from proxy_process import REPOSITORY, binary, clean_environment
 
 DOCUMENT = REPOSITORY / "proxy/import-env.md"
 DIALECTS = ("tecnativa", "tecnativa-methods", "linuxserver")
@@ -153,12 +152,11 @@ def requests():
     yield "POST", "/v1.45/nothing/there"
 
 
-def refused_here(policy, method, path):
+def refused_here(rig, method, path):
     """Whether the route is refused. A body that is missing or bad is another matter."""
-    result = run("explain", "--policy-file", policy, method, path)
-    fields = dict(line.split(": ", 1) for line in result.stdout.splitlines() if ": " in line)
-    assert result.returncode in (0, 1, 2) and "verdict" in fields, result
-    return fields["verdict"] == "deny" and fields["rule"].startswith("endpoint.")
+    with rig.client() as client:
+        answer = client.request(method, path)
+    return answer.status == 403 and (method == "HEAD" or "(endpoint." in answer.message())
 
 
 def combinations():
@@ -171,20 +169,17 @@ def combinations():
         yield dialect, {"CONTAINERS": 1, "POST": 1}
         yield dialect, {"ALLOW_START": 1, "ALLOW_RESTARTS": 1}
         yield dialect, {"POST": 1, "EXEC": 1, "ALLOW_STOP": 1, "EVENTS": 0}
-        for _ in range(1 if sanitizer() else 4):
+        for _ in range(4):
             yield dialect, {name: chance.randrange(2) for name in known(dialect)}
 
 
 @pytest.mark.parametrize("dialect, switches", combinations(), ids=itertools.count())
-def test_verdicts(dialect, switches, tmp_path):
+def test_verdicts(make_rig, dialect, switches, tmp_path):
     policy = tmp_path / "policy.json"
     policy.write_text(imported(dialect, switches).stdout)
-
-    def differs(request):
-        return refused_here(policy, *request) == passes_there(dialect, switches, *request)
-    wanted = list(requests())
-    with ThreadPoolExecutor(2) as pool:
-        wrong = [r for r, bad in zip(wanted, pool.map(differs, wanted)) if bad]
+    rig = make_rig(("unix", "unix"), "--policy-file", policy)
+    wrong = [request for request in requests()
+             if refused_here(rig, *request) == passes_there(dialect, switches, *request)]
     assert not wrong, (dialect, switches, wrong)
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from client import Client, build_request
 from proxy_process import Proxy, sanitizer
 from recorder import Recorder, echo_tunnel, wait_until
+from tenants import ask_as
 from test_cli import FAILED, OK, explain, fails, run
 
 JSON = ["Content-Type: application/json"]
@@ -384,15 +384,6 @@ def open_folder():
         yield folder
 
 
-ASK = """
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-s.sendall(b"POST /v1.41/containers/x/kill HTTP/1.1\\r\\nHost: d\\r\\nContent-Length: 0\\r\\n\\r\\n")
-print(s.recv(65536).split()[1].decode())
-"""
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
 def test_by_uid_and_gid(served, policy, open_folder):
     folder = open_folder
@@ -405,18 +396,14 @@ def test_by_uid_and_gid(served, policy, open_folder):
     served([f"unix://{folder}/p.sock?mode=0666"], "--policy-file", path)
 
     def ask(user, group):
-        result = subprocess.run([sys.executable, "-c", ASK, f"{folder}/p.sock"], user=user,
-                                group=group, extra_groups=[4002], capture_output=True, text=True,
-                                cwd="/")
-        assert result.returncode == 0, result.stderr
-        return result.stdout.strip()
-    assert ask(4001, 4001) == "200"
-    assert ask(4009, 4002) == "200"
-    assert ask(4003, 4003) == "200"
-    assert ask(4003, 4009) == "403"  # not every condition holds
-    assert ask(4009, 4009) == "403"  # a supplementary group does not count
-    assert ask(4004, 4004) == "403"  # nothing is known of a certificate
-    assert ask(0, 0) == "403"
+        return ask_as(user, group, f"{folder}/p.sock", "POST /v1.41/containers/x/kill", [4002])
+    assert ask(4001, 4001) == 200
+    assert ask(4009, 4002) == 200
+    assert ask(4003, 4003) == 200
+    assert ask(4003, 4009) == 403  # not every condition holds
+    assert ask(4009, 4009) == 403  # a supplementary group does not count
+    assert ask(4004, 4004) == 403  # nothing is known of a certificate
+    assert ask(0, 0) == 403
 
 
 def test_by_listener(served, policy, tmp_path, free_url):

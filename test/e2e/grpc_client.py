@@ -58,13 +58,15 @@ class GrpcClient:
     def flush(self):
         self.socket.sendall(self.connection.data_to_send())
 
-    def call(self, method, message):
+    def call(self, method, message, *headers):
         """Its number. Nothing is awaited but room to send."""
         stream = self.connection.get_next_available_stream_id()
         self.calls[stream] = {"headers": {}, "data": b"", "ended": False}
         self.connection.send_headers(stream, [
-            (":method", "POST"), (":scheme", "http"), (":path", CONTROL + method),
-            (":authority", "docker"), ("content-type", "application/grpc"), ("te", "trailers")])
+            (":method", "POST"), (":scheme", "http"),
+            (":path", method if method.startswith("/") else CONTROL + method),
+            (":authority", "docker"), ("content-type", "application/grpc"), ("te", "trailers"),
+            *headers])
         body = b"\0" + len(message).to_bytes(4, "big") + message
         while body:
             self.flush()
@@ -121,6 +123,30 @@ def pair(number, key, value):
     return field(number, field(1, key) + field(2, value))
 
 
+def take_varint(data):
+    """It, and what follows."""
+    value, at = 0, 0
+    while True:
+        value |= (data[at] & 0x7f) << 7 * at
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, data[at:]
+
+
+def submessage(data, *path):
+    """The bytes of the field with the path's first number; in these the second's, and so on."""
+    for wanted in path:
+        number = None
+        while number != wanted:
+            tag, data = take_varint(data)
+            number, inner = tag >> 3, b""
+            length, data = take_varint(data)
+            if tag & 7 == 2:
+                inner, data = data[:length], data[length:]
+        data = inner
+    return data
+
+
 def command_graph(image, command, network=0):
     """A definition of one command in an image that the engine has."""
     source = field(3, field(1, f"docker-image://{image}") + pair(2, "image.resolvemode", "local"))
@@ -131,6 +157,18 @@ def command_graph(image, command, network=0):
     step = field(1, field(1, digest(source))) + field(2, exec_op)
     last = field(1, field(1, digest(step)))
     return field(1, source) + field(1, step) + field(1, last)
+
+
+def secret_graph(image, secret):
+    """A definition of one command that copies a secret of the session into the result."""
+    source = field(3, field(1, f"docker-image://{image}") + pair(2, "image.resolvemode", "local"))
+    meta = b"".join(field(1, word) for word in ("sh", "-c", "cat /s > /copy")) + field(3, "/")
+    none = (1 << 64) - 1
+    mount = field(1, none) + field(3, "/s") + field(4, none) + field(6, 1)
+    exec_op = field(1, meta) + field(2, field(3, "/"))
+    exec_op += field(2, mount + field(21, field(1, secret) + field(4, 0o400)))
+    step = field(1, field(1, digest(source))) + field(2, exec_op)
+    return field(1, source) + field(1, step) + field(1, field(1, field(1, digest(step))))
 
 
 def digest(operation):

@@ -6,12 +6,14 @@ alone; one test asks an engine with the entitlements switched off."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 from docker_engine import (IMAGE, NEWER, Engine, Proxied, make_image, serve_registry,
                            write_dockerfile)
+from grpc_client import GrpcClient, field, secret_graph, submessage
 from h2wire import (DATA, END_STREAM, PREFACE, RST_STREAM, SETTINGS, call, frame, message,
                     read_frame)
 from proxy_process import clean_environment, sanitizer
@@ -271,3 +273,58 @@ def test_entitlements_switched_off(start_newer, certificates, proxied_newer, con
         assert result.returncode != 0 and "not allowed" in result.stderr, result
     finally:
         made.proxy.stop()
+
+
+GATEWAY = "/moby.buildkit.v1.frontend.LLBBridge/"
+
+
+def secret_of(environment, reference):
+    """Takes part in somebody's build, with a step that reads its secret."""
+    with GrpcClient(environment) as client:
+        key = ("buildkit-controlapi-buildid", reference)
+        call = client.call(GATEWAY + "Solve", field(1, secret_graph(IMAGE, "s")) + field(5, 1) +
+                           field(6, 1) + field(14, 1), key)
+        assert client.finish(call) == [("0", "")]
+        result = submessage(client.calls[call]["data"][5:], 3, 3, 1).decode()
+        call = client.call(GATEWAY + "ReadFile", field(1, result) + field(2, "copy"), key)
+        assert client.finish(call) == [("0", "")]
+        return submessage(client.calls[call]["data"][5:], 1)
+
+
+def test_references_of_builds_are_not_listed(newer, certificates, tmp_path, context):
+    """They are all that it takes to be let into a build: with ownership nobody is told others'."""
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"schema": 1, "ownership": true}')
+    proxied = Proxied(newer, certificates, tmp_path, "unix-unix", ["--policy-file", policy])
+    direct = {"DOCKER_HOST": newer.unix}
+    plugins = tmp_path / "docker-config/cli-plugins"
+    plugins.mkdir()
+    shutil.copy(NEWER / "docker-buildx", plugins)
+    (tmp_path / "secret").write_text("sesame")
+    write_dockerfile(context, "--mount=type=secret,id=s", "sleep 60")
+    build = subprocess.Popen([DOCKER, "build", "--no-cache", "--secret",
+                              f"id=s,src={tmp_path}/secret", context],
+                             env=proxied.environment | {"DOCKER_BUILDKIT": "1"},
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)
+    try:
+        with GrpcClient(direct) as client:
+            def listed():
+                call = client.call("ListenBuildHistory", ACTIVE)
+                assert client.finish(call) == [("0", "")]
+                return client.calls[call]["data"]
+            wait_until(listed, 30, "the build")
+            reference = submessage(listed()[5:], 2, 1).decode()
+        assert secret_of(direct, reference) == b"sesame"
+        with GrpcClient(proxied.environment) as client:
+            calls = [client.call("ListenBuildHistory", message)
+                     for message in (ACTIVE, ALL, ACTIVE + field(2, reference))]
+            answers = client.finish(*calls)
+            assert [status for status, _ in answers] == ["7", "7", "0"]
+            assert "(buildkit.history)" in answers[0][1]
+            assert reference.encode() in client.calls[calls[2]]["data"]
+    finally:
+        os.killpg(build.pid, signal.SIGKILL)  # the client and its plugin
+        build.wait()
+        wait_until(lambda: history(newer, ACTIVE) == 0, 30, "the build's end")
+        proxied.proxy.stop()

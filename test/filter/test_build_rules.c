@@ -194,6 +194,8 @@ static void networks_of_the_host(void **state) {
     differ_by_attribute("force-network-mode", "host", open, none, "buildkit.network");
     differ(SOLVE, step(number(3, 1)), open, none, "buildkit.exec-network");
     differ(CONTAINER, number(3, 1), open, none, "buildkit.exec-network");
+    differ(SOLVE, number(17, 1), open, none, "buildkit.proxy-network");
+    differ(SOLVE, number(17, UINT64_C(1) << 32), open, none, "buildkit.proxy-network");
     differ_by_query("/build?networkmode=host", open, none, "build.networkmode");
 
     struct filter_policy *policy = policy_of(FILTER_BLOCKLIST, open);
@@ -465,7 +467,7 @@ static void an_ordinary_build_passes(void **state) {
     for (size_t i = 0; i < COUNT(attributes); i++)
         message = both(message, pair(7, attributes[i][0], attributes[i][1]));
     message = both(message, bytes(13, both(string(1, "moby"), pair(2, "name", "a"))));
-    message = both(message, both(string(15, "session"), both(number(16, 1), number(17, 1))));
+    message = both(message, both(string(15, "session"), both(number(16, 1), number(17, 0))));
     message = both(message, bytes(2, bytes(1, bytes(8, string(1, "id")))));
     for (int preset = FILTER_BLOCKLIST; preset <= FILTER_ALLOWLIST; preset++) {
         struct filter_policy *policy = policy_of((enum filter_preset)preset, none);

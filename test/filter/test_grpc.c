@@ -162,33 +162,8 @@ static void check(struct filter_policy *policy, const struct message_case *cases
     }
 }
 
-/* Who lists others' builds could act as them. */
-static void with_ownership_the_history_is_of_a_build(void **state) {
+static void ownership_needs_eyes(void **state) {
     (void)state;
-    static const struct message_case cases[] = {
-        {CONTROL("ListenBuildHistory"), SLICE("\x12\x01r"), FILTER_ALLOW, NULL},
-        {CONTROL("ListenBuildHistory"), SLICE("\x08\x01\x18\x01\x12\x01r"), FILTER_ALLOW, NULL},
-        {CONTROL("ListenBuildHistory"), SLICE(""), FILTER_BAD_REQUEST, "ownership.build-history"},
-        {CONTROL("ListenBuildHistory"), SLICE("\x18\x01"), FILTER_BAD_REQUEST, NULL},
-        {CONTROL("ListenBuildHistory"), SLICE("\x12\x00"), FILTER_BAD_REQUEST, NULL},
-        {CONTROL("ListenBuildHistory"), SLICE("\x12\x01r\x12\x00"), FILTER_BAD_REQUEST, NULL},
-        {CONTROL("ListenBuildHistory"), SLICE("\x10\x01"), FILTER_BAD_REQUEST, NULL},
-        {CONTROL("ListenBuildHistory"), SLICE("\x12\x01r\x22"), FILTER_BAD_REQUEST, NULL},
-    };
-    static const struct filter_header headers[] = {CONTENT_TYPE};
-    for (int ownership = 0; ownership <= 1; ownership++) {
-        struct arena arena = {0};
-        struct filter_policy *policy =
-            make_policy((struct filter_settings){.ownership = ownership != 0});
-        assert_int_equal(grpc_judge_head(policy, SLICE(CONTROL("ListenBuildHistory")), headers,
-                                         COUNT(headers), &arena)
-                             .decision,
-                         ownership ? FILTER_NEED_BODY : FILTER_ALLOW);
-        if (ownership)
-            check(policy, cases, COUNT(cases));
-        filter_policy_free(policy);
-        arena_reset(&arena);
-    }
     char error[300];
     assert_null(filter_policy_new(
         &(struct filter_settings){.ownership = true, .buildkit = FILTER_BUILDKIT_OPAQUE}, error,
@@ -348,6 +323,36 @@ static void what_a_policy_denies_is_denied_in_grpc_too(void **state) {
     }
 }
 
+/* BuildHistoryRequest: Ref is field 2. */
+static void a_list_of_builds_is_not_for_clients_with_ownership(void **state) {
+    (void)state;
+    static const struct message_case cases[] = {
+        {CONTROL("ListenBuildHistory"), SLICE(""), FILTER_BAD_REQUEST, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x08\x01\x18\x01"), FILTER_BAD_REQUEST,
+         "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x00"), FILTER_BAD_REQUEST, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x18\x01"), FILTER_ALLOW, NULL},
+        /* The last would win, and be empty. */
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x12\x00"), FILTER_BAD_REQUEST, NULL},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x30\x01"), FILTER_DENY,
+         "grpc.unknown-field"},
+    };
+    static const struct filter_header headers[] = {CONTENT_TYPE};
+    for (int ownership = 0; ownership <= 1; ownership++) {
+        struct arena arena = {0};
+        struct filter_policy *policy =
+            make_policy((struct filter_settings){.ownership = ownership == 1});
+        assert_int_equal(grpc_judge_head(policy, SLICE(CONTROL("ListenBuildHistory")), headers,
+                                         COUNT(headers), &arena)
+                             .decision,
+                         ownership ? FILTER_NEED_BODY : FILTER_ALLOW);
+        if (ownership)
+            check(policy, cases, COUNT(cases));
+        arena_reset(&arena);
+        filter_policy_free(policy);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_policy_denies_is_denied_in_grpc_too),
@@ -355,9 +360,10 @@ int main(void) {
         cmocka_unit_test(fields_are_read),
         cmocka_unit_test(methods_are_judged_by_the_table),
         cmocka_unit_test(headers_are_judged),
-        cmocka_unit_test(with_ownership_the_history_is_of_a_build),
+        cmocka_unit_test(ownership_needs_eyes),
         cmocka_unit_test(builds_are_judged),
         cmocka_unit_test(steps_are_judged),
+        cmocka_unit_test(a_list_of_builds_is_not_for_clients_with_ownership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

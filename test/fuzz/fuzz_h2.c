@@ -11,6 +11,7 @@
 #include "filter/filter.h"
 #include "proxy/h2.h"
 #include "proxy/h2_inspect.h"
+#include "proxy/hpack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,6 +73,86 @@ static void check_frames(struct slice bytes) {
     }
 }
 
+/* --- what the engine gets, read once more --- */
+
+struct engine_call {
+    uint32_t id;
+    struct slice path;
+    bool judged; /* by its message */
+    struct buffer message;
+};
+
+struct engine_side {
+    struct arena arena;
+    struct hpack_decoder *decoder;
+    struct buffer block;
+    bool scarce; /* the engine's windows may be spent: a message may be half sent */
+    size_t count;
+    struct engine_call calls[H2_MAX_STREAMS * 4];
+};
+
+static void check_message(struct engine_side *side, const struct engine_call *call) {
+    struct slice message = buffer_slice(&call->message);
+    require(message.len >= GRPC_PREFIX && message.data[0] == 0);
+    require(h2_read_u32(message.data + 1) == message.len - GRPC_PREFIX);
+    require(grpc_judge_message(policy, call->path, slice_from(message, GRPC_PREFIX), &side->arena)
+                .decision == FILTER_ALLOW);
+}
+
+static void check_block(struct engine_side *side, const struct h2_frame *frame,
+                        struct slice payload) {
+    static struct hpack_request request;
+    require(h2_append(&side->block, &pool, payload));
+    if (!(frame->flags & H2_END_HEADERS))
+        return;
+    require(hpack_decode(side->decoder, buffer_slice(&side->block), &request, &side->arena) ==
+            NULL);
+    buffer_release(&side->block, &pool);
+    struct grpc_verdict verdict =
+        grpc_judge_head(policy, request.path, request.headers, request.count, &side->arena);
+    require(verdict.decision == FILTER_ALLOW || verdict.decision == FILTER_NEED_BODY);
+    if (side->count == sizeof side->calls / sizeof side->calls[0])
+        return;
+    require(side->count == 0 || side->calls[side->count - 1].id < frame->stream);
+    side->calls[side->count++] = (struct engine_call){
+        .id = frame->stream, .path = request.path, .judged = verdict.decision == FILTER_NEED_BODY};
+}
+
+static void check_data(struct engine_side *side, const struct h2_frame *frame,
+                       struct slice payload) {
+    for (size_t i = 0; i < side->count; i++) {
+        struct engine_call *call = &side->calls[i];
+        if (call->id != frame->stream || !call->judged)
+            continue;
+        require(h2_append(&call->message, &pool, payload));
+        if (frame->flags & H2_END_STREAM)
+            check_message(side, call);
+        else
+            require(side->scarce || payload.len == H2_MAX_FRAME);
+    }
+}
+
+static void check_calls(struct slice bytes) {
+    struct engine_side *side = calloc(1, sizeof *side);
+    require(side != NULL && (side->decoder = hpack_decoder_new()) != NULL);
+    side->scarce = bytes.len > H2_INITIAL_WINDOW / 2;
+    while (bytes.len > 0) {
+        struct h2_frame frame = h2_read_head(bytes.data);
+        struct slice payload = slice_first(slice_from(bytes, H2_HEAD), frame.len);
+        bytes = slice_from(bytes, H2_HEAD + frame.len);
+        if (frame.type == H2_HEADERS || frame.type == H2_CONTINUATION)
+            check_block(side, &frame, payload);
+        if (frame.type == H2_DATA)
+            check_data(side, &frame, payload);
+    }
+    for (size_t i = 0; i < side->count; i++)
+        buffer_release(&side->calls[i].message, &pool);
+    buffer_release(&side->block, &pool);
+    arena_reset(&side->arena);
+    hpack_decoder_free(side->decoder);
+    free(side);
+}
+
 /* What a closed policy allows, an open one does, since builds are all that they differ in. */
 static void judge_messages(struct slice message) {
     static const char *const paths[] = {"/moby.buildkit.v1.Control/Solve",
@@ -127,6 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct slice sent = buffer_slice(&engine[0]);
     require(slice_starts_with(sent, SLICE(GREETING)));
     check_frames(slice_from(sent, sizeof GREETING - 1 - H2_HEAD));
+    check_calls(slice_from(sent, sizeof GREETING - 1 - H2_HEAD));
     for (size_t i = 0; i < 2; i++) {
         buffer_release(&engine[i], &pool);
         buffer_release(&client[i], &pool);

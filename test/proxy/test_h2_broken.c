@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "h2_rig.h"
+#include "proxy/h2_state.h"
 
 /* One frame after the greeting that ends the connection. */
 static void broken_frames_end_it(void **state) {
@@ -121,10 +122,36 @@ static void floods_end_it(void **state) {
     h2_inspect_free(inspect);
 }
 
+/* As many streams as there may be, none of which ends; the refused ones with a path of 30,000
+ * bytes. */
+static void open_streams_keep_no_paths(void **state) {
+    (void)state;
+    enum { LONG = 30000 };
+    struct h2_inspect *inspect = rig_make();
+    struct buffer bytes = {0};
+    char path[LONG + 1] = "/";
+    memset(path + 1, 'a', LONG - 1);
+    path[LONG] = '\0';
+    rig_greet(inspect);
+    for (uint32_t stream = 1; stream < 2 * H2_MAX_STREAMS; stream += 2) {
+        rig_add_call(&bytes, stream, stream % 4 == 1 ? path : INFO, false);
+        rig_feed(inspect, buffer_slice(&bytes), SIZE_MAX);
+        buffer_release(&bytes, &rig_pool);
+        buffer_release(h2_to_engine(inspect), &rig_pool);
+        buffer_release(h2_to_client(inspect), &rig_pool);
+    }
+    assert_null(h2_fault(inspect));
+    assert_int_equal(rig_reports, H2_MAX_STREAMS / 2);
+    for (size_t i = 0; i < H2_MAX_STREAMS; i++)
+        assert_true(inspect->streams[i].id != 0 && inspect->streams[i].arena.blocks == NULL);
+    h2_inspect_free(inspect);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_frames_end_it),
         cmocka_unit_test(floods_end_it),
+        cmocka_unit_test(open_streams_keep_no_paths),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -305,6 +305,40 @@ static void held_messages_are_bounded_and_expire(void **state) {
     h2_inspect_free(inspect);
 }
 
+/* One byte of a message takes a buffer. */
+static void memory_is_counted_as_it_is_taken(void **state) {
+    (void)state;
+    struct h2_inspect *inspect = rig_make();
+    struct buffer bytes = {0};
+    struct slice message = rig_make_message(100000, false);
+    rig_greet(inspect);
+    for (uint32_t stream = 1; stream < 200; stream += 2) {
+        rig_add_call(&bytes, stream, SOLVE, false);
+        rig_add(&bytes, H2_DATA, 0, stream, slice_of("", 1));
+    }
+    rig_add_call(&bytes, 201, SOLVE, false);
+    rig_add_message(&bytes, 201, message);
+    rig_feed(inspect, buffer_slice(&bytes), SIZE_MAX);
+    assert_int_equal(h2_waiting(inspect), 100);
+    assert_int_equal(h2_held(inspect), 100 + message.len - H2_INITIAL_WINDOW);
+    assert_true(h2_memory(inspect) >= 100 * BUFFER_SIZE + message.len);
+    h2_expire(inspect);
+    h2_expire(inspect);
+    assert_true(h2_memory(inspect) >= message.len && h2_memory(inspect) < 2 * message.len);
+    buffer_release(&bytes, &rig_pool);
+    assert_true(h2_append_number(&bytes, &rig_pool, H2_WINDOW_UPDATE, 0, 100000));
+    assert_true(h2_append_number(&bytes, &rig_pool, H2_WINDOW_UPDATE, 201, 100000));
+    rig_feed_engine(inspect, buffer_slice(&bytes), SIZE_MAX);
+    buffer_release(h2_to_engine(inspect), &rig_pool);
+    h2_inspect_run(inspect);
+    assert_int_equal(h2_held(inspect), 0);
+    assert_int_equal(h2_memory(inspect), 0);
+    assert_null(h2_fault(inspect));
+    buffer_release(&bytes, &rig_pool);
+    free((void *)(uintptr_t)message.data);
+    h2_inspect_free(inspect);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_go_through),
@@ -316,6 +350,7 @@ int main(void) {
         cmocka_unit_test(settings_of_the_engine_are_limited),
         cmocka_unit_test(messages_that_cannot_be_judged_are_refused),
         cmocka_unit_test(held_messages_are_bounded_and_expire),
+        cmocka_unit_test(memory_is_counted_as_it_is_taken),
     };
     return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

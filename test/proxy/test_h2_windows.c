@@ -87,6 +87,79 @@ static size_t sent(struct h2_inspect *inspect, uint32_t stream) {
     return len;
 }
 
+static void call_with_data(struct h2_inspect *inspect, uint32_t stream, size_t len) {
+    static const char zeroes[10000];
+    struct buffer bytes = {0};
+    rig_add_call(&bytes, stream, INFO, false);
+    for (; len > sizeof zeroes; len -= sizeof zeroes)
+        rig_add(&bytes, H2_DATA, 0, stream, slice_of(zeroes, sizeof zeroes));
+    rig_add(&bytes, H2_DATA, 0, stream, slice_of(zeroes, len));
+    rig_feed(inspect, buffer_slice(&bytes), SIZE_MAX);
+    buffer_release(&bytes, &rig_pool);
+}
+
+/* The engine has taken what there is, and what waited for that comes. */
+static void drain(struct h2_inspect *inspect) {
+    buffer_release(h2_to_engine(inspect), &rig_pool);
+    h2_inspect_run(inspect);
+}
+
+/* Nobody could ever say when the engine has room for it. */
+static void data_beyond_a_window_ends_it(void **state) {
+    (void)state;
+    /* One stream's, with room enough for the connection. */
+    struct h2_inspect *inspect = rig_make();
+    rig_greet(inspect);
+    engine_says(inspect, H2_WINDOW_UPDATE, 0, 100000);
+    call_with_data(inspect, 1, H2_INITIAL_WINDOW);
+    drain(inspect);
+    assert_null(h2_fault(inspect));
+    call_with_data(inspect, 3, H2_INITIAL_WINDOW + 1);
+    drain(inspect);
+    assert_string_equal(h2_fault(inspect), "data beyond the window");
+    h2_inspect_free(inspect);
+
+    /* The connection's, by two streams that have room each. */
+    inspect = rig_make();
+    rig_greet(inspect);
+    call_with_data(inspect, 1, 40000);
+    call_with_data(inspect, 3, H2_INITIAL_WINDOW - 40000);
+    drain(inspect);
+    assert_null(h2_fault(inspect));
+    call_with_data(inspect, 5, 1);
+    assert_string_equal(h2_fault(inspect), "data beyond the window");
+    h2_inspect_free(inspect);
+
+    /* What the client was credited for a message that waits for the engine is its own. */
+    inspect = rig_make();
+    struct buffer bytes = {0};
+    struct slice message = rig_make_message(H2_INITIAL_WINDOW, false);
+    rig_greet(inspect);
+    rig_add_call(&bytes, 1, SOLVE, false);
+    rig_add_message(&bytes, 1, message);
+    rig_feed(inspect, buffer_slice(&bytes), SIZE_MAX);
+    buffer_release(&bytes, &rig_pool);
+    drain(inspect);
+    call_with_data(inspect, 3, 10);
+    assert_null(h2_fault(inspect));
+    assert_true(h2_pending(inspect) && sent(inspect, 3) == 0);
+    engine_says(inspect, H2_WINDOW_UPDATE, 0, 10);
+    assert_int_equal(sent(inspect, 3), 10);
+    free((void *)(uintptr_t)message.data);
+    h2_inspect_free(inspect);
+
+    /* Settings that make it smaller may cross what was sent under the old ones. */
+    inspect = rig_make();
+    rig_greet(inspect);
+    engine_says(inspect, H2_SETTINGS, 0, 10);
+    call_with_data(inspect, 1, 100);
+    assert_null(h2_fault(inspect));
+    assert_true(h2_pending(inspect) && sent(inspect, 1) == 0);
+    engine_says(inspect, H2_WINDOW_UPDATE, 1, 90);
+    assert_int_equal(sent(inspect, 1), 100);
+    h2_inspect_free(inspect);
+}
+
 /* The engine's initial window is nothing, then more, then less than what was sent already. */
 static void small_windows_are_kept(void **state) {
     (void)state;
@@ -167,6 +240,7 @@ static void settings_of_the_client_pass(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_calls_leak_no_window),
+        cmocka_unit_test(data_beyond_a_window_ends_it),
         cmocka_unit_test(small_windows_are_kept),
         cmocka_unit_test(windows_beyond_their_limit_end_it),
         cmocka_unit_test(settings_of_the_client_pass),

@@ -132,6 +132,7 @@ static void a_file_that_cannot_grow(void **state) {
     for (size_t i = 0; i < LINES; i++)
         (void)put(sink, i);
     wait_for_trouble(EPERM);
+    assert_false(line_sink_settle(sink, 10));
     int other = memfd_create("other", 0);
     line_sink_redirect(sink, other);
     wait_for_trouble(0);
@@ -164,6 +165,28 @@ static void redirected_while_lines_come(void **state) {
     close(second);
 }
 
+static void *put_first(void *sink) {
+    assert_int_equal(line_sink_attach(sink), 0);
+    assert_true(put(sink, 0));
+    assert_true(line_sink_settle(sink, 5000));
+    return sink;
+}
+
+/* A ring of a thread that came later is looked at earlier. */
+static void settled_lines_are_in_front(void **state) {
+    (void)state;
+    int fd = memfd_create("log", 0);
+    struct line_sink *sink = make(fd);
+    pthread_t other;
+    assert_int_equal(pthread_create(&other, NULL, put_first, sink), 0);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(check_file(fd), 1);
+    assert_true(put(sink, 1));
+    assert_true(line_sink_stop(sink, 5000));
+    assert_int_equal(check_file(fd), 2);
+    close(fd);
+}
+
 static void a_pipe_whose_reader_has_gone(void **state) {
     (void)state;
     int ends[2];
@@ -182,6 +205,7 @@ int main(void) {
         cmocka_unit_test(a_pipe_that_nobody_reads),
         cmocka_unit_test(a_file_that_cannot_grow),
         cmocka_unit_test(redirected_while_lines_come),
+        cmocka_unit_test(settled_lines_are_in_front),
         cmocka_unit_test(a_pipe_whose_reader_has_gone),
     };
     (void)signal(SIGPIPE, SIG_IGN);
