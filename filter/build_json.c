@@ -4,7 +4,6 @@
 #include <cjson/cJSON.h>
 
 #include "filter/fields.h"
-#include "filter/policy.h"
 
 /* Go structs of two fields each: BuildKit's CacheOptionsEntry, the API's ImageBuildOutput. */
 static const struct field entry_fields[] = {

@@ -1,5 +1,6 @@
 #include "filter/build_rules.h"
 
+#include "filter/ascii.h"
 #include "filter/fields.h"
 #include "filter/policy.h"
 #include "filter/quote.h"
@@ -30,11 +31,9 @@ static bool is_upload(struct slice value) {
     static const char prefix[] = "http://buildkit-session/";
     if (!slice_starts_with(value, SLICE(prefix)))
         return false;
-    for (size_t i = sizeof prefix - 1; i < value.len; i++) {
-        char c = slice_ascii_lower(value.data[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
+    for (size_t i = sizeof prefix - 1; i < value.len; i++)
+        if (!ascii_is_alphanumeric(value.data[i]))
             return false;
-    }
     return true;
 }
 

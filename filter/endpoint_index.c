@@ -18,8 +18,7 @@ struct endpoint_index {
 /* What stands between the leading slash and the next one. */
 static struct slice first_element(struct slice path) {
     struct slice rest = slice_from(path, 1);
-    const char *slash = rest.len > 0 ? memchr(rest.data, '/', rest.len) : NULL;
-    return slash == NULL ? rest : slice_first(rest, (size_t)(slash - rest.data));
+    return slice_first(rest, slice_index(rest, '/'));
 }
 
 /* The first element of all paths of a route; empty if they do not share one. */

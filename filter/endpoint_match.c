@@ -4,8 +4,7 @@
 
 /* How many bytes stand before the first placeholder. */
 static size_t literal_len(struct slice pattern) {
-    const char *brace = pattern.len > 0 ? memchr(pattern.data, '{', pattern.len) : NULL;
-    return brace == NULL ? pattern.len : (size_t)(brace - pattern.data);
+    return slice_index(pattern, '{');
 }
 
 struct endpoint_route endpoint_route_parse(const char *route) {

@@ -4,7 +4,6 @@
 #ifndef DIND_PROXY_FILTER_ENDPOINTS_H
 #define DIND_PROXY_FILTER_ENDPOINTS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "filter/body_rules.h"

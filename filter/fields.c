@@ -219,16 +219,9 @@ static struct body_finding judge_value(const struct field_context *context,
     return finding;
 }
 
-static bool is_ascii(struct slice text) {
-    unsigned char seen = 0;
-    for (size_t i = 0; i < text.len; i++)
-        seen |= (unsigned char)text.data[i];
-    return seen < 0x80;
-}
-
 static const struct field *find_field(const struct field_table *table, struct slice key) {
     /* What folds beyond ASCII's case is rare; of other keys, most names differ by their length. */
-    bool ascii = is_ascii(key);
+    bool ascii = slice_is_ascii(key);
     for (; table != NULL; table = table->also)
         for (size_t i = 0; i < table->count; i++)
             if (ascii ? slice_equal_ignoring_case(key, table->fields[i].name)

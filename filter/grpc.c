@@ -7,7 +7,6 @@
 #include "filter/body_rules.h"
 #include "filter/container_rules.h"
 #include "filter/endpoints.h"
-#include "filter/fields.h"
 #include "filter/history_rules.h"
 #include "filter/policy.h"
 #include "filter/quote.h"

@@ -16,8 +16,7 @@ enum {
     GRPC_PREFIX = 5,                    /* in front of every message: compressed flag, length */
 };
 
-/* As filter.h's verdict: FILTER_NEED_BODY asks for the whole message. `path` of the table or NULL.
- */
+/* As filter.h's verdict: FILTER_NEED_BODY asks for the whole message. */
 struct grpc_verdict {
     enum filter_decision decision;
     const char *rule;   /* static */

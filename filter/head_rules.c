@@ -1,5 +1,6 @@
 #include "filter/head_rules.h"
 
+#include "filter/ascii.h"
 #include "filter/build_rules.h"
 #include "filter/fields.h"
 #include "filter/image_name.h"
@@ -68,8 +69,7 @@ static bool allows_build_context(const struct filter_policy *policy, struct slic
 }
 
 static bool is_name_character(char c, bool first) {
-    bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    return alphanumeric || (!first && (c == '_' || c == '.' || c == '-'));
+    return ascii_is_alphanumeric(c) || (!first && (c == '_' || c == '.' || c == '-'));
 }
 
 /* A network of its own: default, bridge, none or one made by a client. Docker's network names have

@@ -1,5 +1,6 @@
 #include "filter/image_name.h"
 
+#include "filter/ascii.h"
 #include "filter/glob.h"
 
 static const struct slice hub = SLICE("docker.io");
@@ -10,11 +11,9 @@ static const char *find_last(struct slice text, char wanted) {
 
 /* Cuts off the digest, then the tag. */
 static void cut_version(struct slice *text, struct image_name *name) {
-    const char *sign = text->len > 0 ? memchr(text->data, '@', text->len) : NULL;
-    if (sign != NULL) {
-        name->digest = slice_from(*text, (size_t)(sign - text->data) + 1);
-        *text = slice_first(*text, (size_t)(sign - text->data));
-    }
+    size_t sign = slice_index(*text, '@');
+    name->digest = slice_from(*text, sign + 1);
+    *text = slice_first(*text, sign);
     const char *slash = find_last(*text, '/');
     const char *colon = find_last(*text, ':');
     if (colon != NULL && (slash == NULL || colon > slash)) {
@@ -34,8 +33,8 @@ static bool is_domain(struct slice first) {
 static bool split(struct slice text, struct arena *arena, struct image_name *name) {
     *name = (struct image_name){0};
     cut_version(&text, name);
-    const char *slash = text.len > 0 ? memchr(text.data, '/', text.len) : NULL;
-    struct slice first = slice_first(text, slash != NULL ? (size_t)(slash - text.data) : 0);
+    size_t slash = slice_index(text, '/');
+    struct slice first = slice_first(text, slash < text.len ? slash : 0);
     name->domain = hub;
     name->path = text;
     if (first.len > 0 && is_domain(first)) {
@@ -52,15 +51,11 @@ static bool split(struct slice text, struct arena *arena, struct image_name *nam
     return true;
 }
 
-static bool is_alphanumeric(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 /* Of letters, digits and the characters of `others`. */
 static bool consists_of(struct slice text, const char *others, bool upper) {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
-        bool letter = is_alphanumeric(c) && (upper || c < 'A' || c > 'Z');
+        bool letter = ascii_is_alphanumeric(c) && (upper || c < 'A' || c > 'Z');
         if (!letter && (c == '\0' || strchr(others, c) == NULL))
             return false;
     }
@@ -74,8 +69,8 @@ static bool is_tag(struct slice text) {
 }
 
 static bool is_digest(struct slice text) {
-    const char *colon = text.len > 0 ? memchr(text.data, ':', text.len) : NULL;
-    return colon != NULL && colon != text.data && text.data[text.len - 1] != ':' &&
+    size_t colon = slice_index(text, ':');
+    return colon > 0 && colon < text.len && text.data[text.len - 1] != ':' &&
            consists_of(text, "_.:+=-", true);
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "filter/ascii.h"
 #include "filter/word.h"
 
 struct scanner {
@@ -81,15 +82,8 @@ static bool check_number(struct scanner *scanner) {
 static int32_t take_hex4(struct scanner *scanner) {
     int32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        int byte = peek(scanner);
-        int digit;
-        if (is_digit(byte))
-            digit = byte - '0';
-        else if (byte >= 'a' && byte <= 'f')
-            digit = byte - 'a' + 10;
-        else if (byte >= 'A' && byte <= 'F')
-            digit = byte - 'A' + 10;
-        else
+        int digit = ascii_hex_value((char)peek(scanner));
+        if (digit < 0)
             return -1;
         value = value * 16 + digit;
         scanner->at++;

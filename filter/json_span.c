@@ -154,7 +154,7 @@ static int32_t read_unit(struct slice text, size_t at) {
     if (text.len < 4 || at > text.len - 4)
         return -1;
     for (size_t i = 0; i < 4; i++) {
-        int digit = percent_hex_digit(text.data[at + i]);
+        int digit = ascii_hex_value(text.data[at + i]);
         if (digit < 0)
             return -1;
         unit = unit * 16 + digit;

@@ -70,9 +70,7 @@ static struct slice split_path(const char *path, struct slice sections[MOST_SECT
                                size_t *count) {
     struct slice rest = slice_from_string(path);
     *count = 0;
-    for (const char *point;
-         *count < MOST_SECTIONS && (point = memchr(rest.data, '.', rest.len)) != NULL;) {
-        size_t length = (size_t)(point - rest.data);
+    for (size_t length; *count < MOST_SECTIONS && (length = slice_index(rest, '.')) < rest.len;) {
         sections[(*count)++] = slice_first(rest, length);
         rest = slice_from(rest, length + 1);
     }

@@ -5,7 +5,6 @@
 #ifndef DIND_PROXY_FILTER_LEARN_H
 #define DIND_PROXY_FILTER_LEARN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "filter/arena.h"

@@ -124,13 +124,6 @@ static struct body_finding judge_pids(const struct field_context *context, const
     return judge_amount(context, limit, &pids_words, pids);
 }
 
-static bool is_ascii(struct slice text) {
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.data[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* Real-time priority takes a process out of its quota (sched(7)). The engine makes the name of a
  * limit with strings.ToUpper, which makes an I of a dotless i as well (moby, daemon/oci_linux.go);
  * and of two names it takes one. */
@@ -140,7 +133,7 @@ static bool has_realtime(const cJSON *object) {
     for (const cJSON *limit = first; limit != NULL; limit = limit->next) {
         for (const cJSON *member = limit->child; member != NULL; member = member->next) {
             struct slice name = cJSON_IsString(member) ? fields_text(member) : SLICE("");
-            if (slice_equal_ignoring_case(name, SLICE("rtprio")) || !is_ascii(name))
+            if (slice_equal_ignoring_case(name, SLICE("rtprio")) || !slice_is_ascii(name))
                 return true;
         }
     }

@@ -1,10 +1,11 @@
 #include "filter/media_type.h"
 
+#include "filter/ascii.h"
+
 /* RFC 9110 section 5.6.2, less the '*' and quote marks that begin RFC 2231's and 8187's extended
  * parameters: Go decodes and joins those, so a value that has them is doubt. */
 static bool is_token_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$&+-.^_`|~", c) != NULL);
+    return ascii_is_alphanumeric(c) || (c != '\0' && strchr("!#$&+-.^_`|~", c) != NULL);
 }
 
 static struct slice take_token(struct slice *rest) {

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "filter/ascii.h"
 #include "filter/endpoint_index.h"
 #include "filter/json_span.h"
 #include "filter/ownership_parts.h"
@@ -35,9 +36,7 @@ struct slice ownership_escape(struct slice text, const char *kept, struct arena 
         return slice_of(NULL, 0);
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     (c != '\0' && strchr(kept, c) != NULL);
-        if (plain) {
+        if (ascii_is_alphanumeric((char)c) || (c != '\0' && strchr(kept, c) != NULL)) {
             out[used++] = (char)c;
             continue;
         }
@@ -173,8 +172,7 @@ static struct ownership_ref path_ref(const struct ownership_plan *plan, const st
                                      const struct endpoint *endpoint, struct slice name) {
     struct endpoint_route route = endpoint_route_parse(endpoint->route);
     struct slice raw = plan->target;
-    const char *mark = memchr(raw.data, '?', raw.len);
-    size_t end = mark == NULL ? raw.len : (size_t)(mark - raw.data);
+    size_t end = slice_index(raw, '?');
     size_t version = 0;
     if (target->versioned)
         for (version = 1; raw.data[version] != '/';)

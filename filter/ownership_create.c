@@ -39,11 +39,6 @@ static struct ownership_finding add_network(const struct reader *reader, struct 
                                (struct ownership_ref){.kind = OWNERSHIP_A_NETWORK, .name = name});
 }
 
-static size_t until(struct slice text, char mark) {
-    const char *at = text.len == 0 ? NULL : memchr(text.data, mark, text.len);
-    return at == NULL ? text.len : (size_t)(at - text.data);
-}
-
 /* --- strings, by the field that they stand in --- */
 
 typedef struct ownership_finding string_rule(const struct reader *reader, struct slice string,
@@ -68,7 +63,7 @@ static struct ownership_finding read_network_mode(const struct reader *reader, s
 /* "NAME" or "NAME:ro". */
 static struct ownership_finding read_volumes_from(const struct reader *reader, struct slice string,
                                                   struct slice text) {
-    size_t name = until(text, ':');
+    size_t name = slice_index(text, ':');
     return add(reader, OWNERSHIP_A_CONTAINER, string, SLICE(""), slice_first(text, name),
                slice_from(text, name));
 }
@@ -77,11 +72,11 @@ static struct ownership_finding read_volumes_from(const struct reader *reader, s
  * only with the leading slash (moby, opts.ParseLink). */
 static struct ownership_finding read_link(const struct reader *reader, struct slice string,
                                           struct slice text) {
-    size_t end = until(text, ':');
+    size_t end = slice_index(text, ':');
     struct slice name = slice_first(text, end);
     struct slice alias = end < text.len ? slice_from(text, end + 1) : name;
     if (slice_starts_with(name, SLICE("/")))
-        for (size_t slash; (slash = until(alias, '/')) < alias.len;)
+        for (size_t slash; (slash = slice_index(alias, '/')) < alias.len;)
             alias = slice_from(alias, slash + 1);
     char *after = arena_printf(reader->arena, ":%.*s", SLICE_ARGS(alias));
     if (after == NULL)
@@ -124,7 +119,7 @@ static struct ownership_finding add_volume(const struct reader *reader, struct s
 static struct ownership_finding read_bind(const struct reader *reader, struct slice string,
                                           struct slice text) {
     (void)string;
-    size_t source = until(text, ':');
+    size_t source = slice_index(text, ':');
     if (slice_starts_with(text, SLICE("/")))
         return ownership_allow();
     if (source == 0 || source == text.len)

@@ -20,11 +20,11 @@ static bool find_value(const struct ownership_plan *plan, const struct target *t
         if (i < raw.len && raw.data[i] != '&')
             continue;
         struct slice pair = slice_of(raw.data + from, i - from);
-        const char *equals = pair.len == 0 ? NULL : memchr(pair.data, '=', pair.len);
+        size_t equals = slice_index(pair, '=');
         struct query one;
-        if (equals != NULL && query_parse(pair, arena, &one) == QUERY_OK && one.count == 1 &&
+        if (equals < pair.len && query_parse(pair, arena, &one) == QUERY_OK && one.count == 1 &&
             slice_equal(one.pairs[0].key, key)) {
-            *at = start + from + (size_t)(equals - pair.data) + 1;
+            *at = start + from + equals + 1;
             *len = start + i - *at;
             return true;
         }

@@ -5,7 +5,6 @@
 
 #include <cjson/cJSON.h>
 
-#include "filter/bind.h"
 #include "filter/json_place.h"
 #include "filter/policy.h"
 #include "filter/policy_keys.h"

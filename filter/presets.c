@@ -56,7 +56,9 @@ void preset_set_defaults(struct filter_settings *settings) {
     settings->build.deny_frontends = preset_base(settings->preset) == FILTER_ALLOWLIST;
 }
 
-bool preset_pattern_names(struct slice pattern, const struct endpoint *endpoint) {
+/* Whether a pattern over routes names this row. The rows of HEAD follow those of GET, as requests
+ * do (endpoint_match.h). */
+static bool pattern_names(struct slice pattern, const struct endpoint *endpoint) {
     struct slice route = slice_from_string(endpoint->route);
     struct slice get = SLICE("GET ");
     struct slice head = SLICE("HEAD ");
@@ -68,14 +70,14 @@ bool preset_pattern_names(struct slice pattern, const struct endpoint *endpoint)
 
 static bool names(const char *const patterns[], const struct endpoint *endpoint) {
     for (size_t i = 0; i < MOST_PATTERNS && patterns[i] != NULL; i++)
-        if (preset_pattern_names(slice_from_string(patterns[i]), endpoint))
+        if (pattern_names(slice_from_string(patterns[i]), endpoint))
             return true;
     return false;
 }
 
 static bool words_name(const struct filter_words *words, const struct endpoint *endpoint) {
     for (size_t i = 0; i < words->count; i++)
-        if (preset_pattern_names(slice_from_string(words->items[i]), endpoint))
+        if (pattern_names(slice_from_string(words->items[i]), endpoint))
             return true;
     return false;
 }
@@ -111,7 +113,7 @@ enum endpoint_verdict preset_verdict(const struct filter_settings *settings,
 
 const char *preset_check_pattern(struct slice pattern, struct near *near) {
     for (size_t i = 0; i < endpoint_count; i++)
-        if (preset_pattern_names(pattern, &endpoints[i]))
+        if (pattern_names(pattern, &endpoints[i]))
             return NULL;
     for (size_t i = 0; i < endpoint_count; i++)
         near_offer(near, endpoints[i].route);

@@ -22,10 +22,6 @@ enum filter_preset preset_base(enum filter_preset preset);
 enum endpoint_verdict preset_verdict(const struct filter_settings *settings,
                                      const struct endpoint *endpoint, bool *denied);
 
-/* Whether a pattern over routes names this row. The rows of HEAD follow those of GET, as requests
- * do (endpoint_match.h). */
-bool preset_pattern_names(struct slice pattern, const struct endpoint *endpoint);
-
 /* A policy_item_check (policy_keys.h): the pattern names some row. */
 const char *preset_check_pattern(struct slice pattern, struct near *near);
 

@@ -33,9 +33,8 @@ static bool decode_component(struct slice raw, struct arena *arena, struct slice
 
 /* Cuts `s` at the first `separator`; all of it, and an empty rest, when there is none. */
 static struct slice cut(struct slice *s, char separator) {
-    const char *at = s->len > 0 ? memchr(s->data, separator, s->len) : NULL;
-    struct slice before = at ? slice_first(*s, (size_t)(at - s->data)) : *s;
-    *s = at ? slice_from(*s, before.len + 1) : slice_of(NULL, 0);
+    struct slice before = slice_first(*s, slice_index(*s, separator));
+    *s = slice_from(*s, before.len + 1);
     return before;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "filter/ascii.h"
 #include "filter/client_match.h"
 #include "filter/json_place.h"
 #include "filter/near.h"
@@ -91,9 +92,7 @@ static bool read_schema(const struct policy_reader *reader) {
 static bool is_plain_name(struct slice name) {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
-        bool alphanumeric =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && (i == 0 || (c != '.' && c != '_' && c != '-')))
+        if (!ascii_is_alphanumeric(c) && (i == 0 || (c != '.' && c != '_' && c != '-')))
             return false;
     }
     return name.len > 0 && name.len <= MAX_NAME;

@@ -3,7 +3,6 @@
 #ifndef DIND_PROXY_FILTER_SESSION_RULES_H
 #define DIND_PROXY_FILTER_SESSION_RULES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "filter/body_rules.h"

@@ -39,6 +39,12 @@ static inline bool slice_ends_with(struct slice s, struct slice suffix) {
            (suffix.len == 0 || memcmp(s.data + s.len - suffix.len, suffix.data, suffix.len) == 0);
 }
 
+/* Where `c` first stands; s.len if it does not. */
+static inline size_t slice_index(struct slice s, char c) {
+    const char *at = s.len > 0 ? memchr(s.data, c, s.len) : NULL;
+    return at != NULL ? (size_t)(at - s.data) : s.len;
+}
+
 /* The bytes from `start` (at most s.len) to the end. */
 static inline struct slice slice_from(struct slice s, size_t start) {
     return start >= s.len ? (struct slice){NULL, 0} : (struct slice){s.data + start, s.len - start};
@@ -47,6 +53,13 @@ static inline struct slice slice_from(struct slice s, size_t start) {
 /* The first `len` bytes (at most all). */
 static inline struct slice slice_first(struct slice s, size_t len) {
     return (struct slice){s.data, len < s.len ? len : s.len};
+}
+
+static inline bool slice_is_ascii(struct slice s) {
+    unsigned char seen = 0;
+    for (size_t i = 0; i < s.len; i++)
+        seen |= (unsigned char)s.data[i];
+    return seen < 0x80;
 }
 
 /* ASCII-only and independent of the locale, as HTTP wants (RFC 9110 section 5.1). */

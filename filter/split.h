@@ -22,10 +22,9 @@ static inline bool split_next(struct splitter *splitter, struct slice *part) {
     if (splitter->ended)
         return false;
     struct slice rest = splitter->rest;
-    const char *found = rest.len > 0 ? memchr(rest.data, splitter->separator, rest.len) : NULL;
-    size_t len = found != NULL ? (size_t)(found - rest.data) : rest.len;
+    size_t len = slice_index(rest, splitter->separator);
     *part = slice_first(rest, len);
-    splitter->ended = found == NULL;
+    splitter->ended = len == rest.len;
     splitter->rest = slice_from(rest, len + 1);
     return true;
 }

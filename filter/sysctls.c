@@ -2,14 +2,15 @@
 
 #include <stddef.h>
 
+#include "filter/ascii.h"
+
 /* Letters, digits, '_' and '-' in elements parted by single dots. The name becomes a path below
  * /proc/sys, so nothing that could be read as another path passes, a slash least of all. */
 bool sysctl_is_plain(struct slice name) {
     bool after_dot = true;
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '_' || c == '-';
+        bool word = ascii_is_alphanumeric(c) || c == '_' || c == '-';
         if (!word && (c != '.' || after_dot))
             return false;
         after_dot = c == '.';

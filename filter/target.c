@@ -2,19 +2,12 @@
 
 #include <stddef.h>
 
+#include "filter/ascii.h"
 #include "filter/percent.h"
-
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 /* RFC 3986 section 2.3. */
 static bool is_unreserved(char c) {
-    return is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
+    return ascii_is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 /* What may stand unescaped in a path: RFC 3986's pchar without the escapes, and the slash. */
@@ -43,7 +36,7 @@ static size_t image_name_start(struct slice raw) {
     struct slice version = SLICE("/v1.");
     size_t at = 0;
     if (slice_starts_with(raw, version))
-        for (at = version.len; at < raw.len && is_digit(raw.data[at]);)
+        for (at = version.len; at < raw.len && ascii_is_digit(raw.data[at]);)
             at++;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (slice_starts_with(slice_from(raw, at), prefixes[i]))
@@ -99,7 +92,7 @@ static int parse_decimal(struct slice digits) {
         return -1;
     int value = 0;
     for (size_t i = 0; i < digits.len; i++) {
-        if (!is_digit(digits.data[i]))
+        if (!ascii_is_digit(digits.data[i]))
             return -1;
         value = value * 10 + (digits.data[i] - '0');
         if (value > TARGET_MAX_MINOR)
@@ -112,16 +105,14 @@ static int parse_decimal(struct slice digits) {
  * compares the parts as numbers; there never was another major version than 1. */
 static enum target_status split_version(struct target *target) {
     struct slice path = target->path;
-    if (path.len < 3 || path.data[1] != 'v' || !(is_digit(path.data[2]) || path.data[2] == '.'))
+    if (path.len < 3 || path.data[1] != 'v' ||
+        !(ascii_is_digit(path.data[2]) || path.data[2] == '.'))
         return TARGET_OK;
 
     struct slice rest = slice_from(path, 1);
-    const char *slash = memchr(rest.data, '/', rest.len);
-    if (!slash)
-        return TARGET_BAD_VERSION;
-    struct slice segment = slice_first(rest, (size_t)(slash - rest.data));
+    struct slice segment = slice_first(rest, slice_index(rest, '/'));
     struct slice prefix = SLICE("v1.");
-    if (!slice_starts_with(segment, prefix))
+    if (segment.len == rest.len || !slice_starts_with(segment, prefix))
         return TARGET_BAD_VERSION;
     int minor = parse_decimal(slice_from(segment, prefix.len));
     if (minor < 0)
@@ -142,12 +133,8 @@ enum target_status target_parse(struct slice raw, struct arena *arena, struct ta
             return TARGET_BAD_FORM;
 
     struct target result = {0};
-    struct slice raw_path = raw;
-    const char *mark = memchr(raw.data, '?', raw.len);
-    if (mark) {
-        raw_path = slice_first(raw, (size_t)(mark - raw.data));
-        result.query = slice_from(raw, raw_path.len + 1);
-    }
+    struct slice raw_path = slice_first(raw, slice_index(raw, '?'));
+    result.query = slice_from(raw, raw_path.len + 1);
 
     char *decoded = arena_alloc(arena, raw_path.len);
     if (!decoded)

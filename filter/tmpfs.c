@@ -2,15 +2,12 @@
 
 #include <stddef.h>
 
+#include "filter/ascii.h"
 #include "filter/split.h"
-
-static bool is_word_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
 
 bool tmpfs_value_is_plain(struct slice value) {
     for (size_t i = 0; i < value.len; i++)
-        if (!is_word_character(value.data[i]) && value.data[i] != '%')
+        if (!ascii_is_alphanumeric(value.data[i]) && value.data[i] != '%')
             return false;
     return value.len > 0;
 }

@@ -2,19 +2,16 @@
 
 #include <cjson/cJSON.h>
 
+#include "filter/ascii.h"
 #include "filter/tmpfs.h"
 
 const char *const volume_drivers[] = {"", "local", NULL};
 
-static bool is_word_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 bool volume_name_is_valid(struct slice name) {
-    if (name.len == 0 || !is_word_character(name.data[0]))
+    if (name.len == 0 || !ascii_is_alphanumeric(name.data[0]))
         return false;
     for (size_t i = 1; i < name.len; i++)
-        if (!is_word_character(name.data[i]) && name.data[i] != '_' && name.data[i] != '.' &&
+        if (!ascii_is_alphanumeric(name.data[i]) && name.data[i] != '_' && name.data[i] != '.' &&
             name.data[i] != '-')
             return false;
     return true;

@@ -1,7 +1,7 @@
 #include "proxy/access_log.h"
 
+#include "proxy/deadline.h"
 #include "proxy/log.h"
-#include "proxy/worker.h"
 
 /* Query parameters whose values name things and cannot hold credentials. All others (build
  * arguments, filters, URLs, …) appear by name only. */
@@ -19,17 +19,12 @@ static bool is_shown(struct slice name) {
     return false;
 }
 
-static size_t index_of(struct slice s, char c) {
-    const char *at = s.len == 0 ? NULL : memchr(s.data, c, s.len);
-    return at == NULL ? s.len : (size_t)(at - s.data);
-}
-
 /* The target with the values of other parameters replaced by "*"; without the query when memory is
  * out. A target that is no path was refused, and may hold credentials anywhere. */
 static struct slice redact(struct slice target, struct arena *arena) {
     if (!slice_starts_with(target, SLICE("/")))
         return SLICE("(not a path)");
-    size_t query = index_of(target, '?');
+    size_t query = slice_index(target, '?');
     char *text = arena_alloc(arena, target.len * 2 + 1);
     if (text == NULL || query == target.len)
         return slice_first(target, query);
@@ -37,10 +32,10 @@ static struct slice redact(struct slice target, struct arena *arena) {
     memcpy(text, target.data, len);
     struct slice rest = slice_from(target, query + 1);
     while (rest.len > 0) {
-        struct slice pair = slice_first(rest, index_of(rest, '&'));
-        struct slice name = slice_first(pair, index_of(pair, '='));
+        struct slice pair = slice_first(rest, slice_index(rest, '&'));
+        struct slice name = slice_first(pair, slice_index(pair, '='));
         /* Some readers take ';' for a separator too. */
-        bool whole = (is_shown(name) && index_of(pair, ';') == pair.len) || name.len == pair.len;
+        bool whole = (is_shown(name) && slice_index(pair, ';') == pair.len) || name.len == pair.len;
         size_t keep = whole ? pair.len : name.len + 1;
         memcpy(text + len, pair.data, keep);
         len += keep;

@@ -6,13 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+#include "filter/ascii.h"
 
 static bool is_name_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' ||
-           c == '.' || c == '_';
+    return ascii_is_alphanumeric(c) || c == '-' || c == '.' || c == '_';
 }
 
 static int parse_path(const char *url, const char *path, struct address *address,
@@ -37,7 +34,7 @@ static bool parse_port(const char *text, const char *end, uint16_t *port) {
     if (text == end || end - text > 5)
         return false;
     for (; text < end; text++) {
-        if (!is_digit(*text))
+        if (!ascii_is_digit(*text))
             return false;
         value = value * 10 + (unsigned)(*text - '0');
     }

@@ -9,12 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_SIZE = 1 << 20 };
+#include "proxy/cleanup.h"
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
+enum { MAX_SIZE = 1 << 20 };
 
 /* mkdir(2) with exactly this mode. */
 static int make_folder(const char *path, mode_t mode, struct error *error) {
@@ -53,7 +50,7 @@ int cert_folder_open(const char *path, mode_t mode, struct cert_folder *folder,
 }
 
 void cert_folder_close(struct cert_folder *folder) {
-    close_fd(&folder->fd);
+    cleanup_fd(&folder->fd);
     folder->fd = -1;
 }
 
@@ -105,7 +102,7 @@ int cert_file_read(const struct cert_folder *folder, const char *name, bool foll
     if (folder->fd < 0)
         return 0;
     /* Without O_NONBLOCK a FIFO would stop us for ever. */
-    __attribute__((cleanup(close_fd))) int fd = openat(
+    __attribute__((cleanup(cleanup_fd))) int fd = openat(
         folder->fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (follow ? 0 : O_NOFOLLOW));
     if (fd < 0 && errno == ENOENT)
         return 0;
@@ -186,7 +183,7 @@ int cert_file_write(const struct cert_folder *folder, const char *name, const vo
     /* Left behind by a run that was killed; the lock says that no other is at it. */
     if (unlinkat(folder->fd, temporary, 0) != 0 && errno != ENOENT)
         return error_set(error, "%s/%s: %s", folder->path, temporary, strerror(errno));
-    __attribute__((cleanup(close_fd))) int fd =
+    __attribute__((cleanup(cleanup_fd))) int fd =
         openat(folder->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set(error, "%s: cannot make a file in it: %s", folder->path, strerror(errno));
@@ -212,7 +209,7 @@ int cert_file_settle(const struct cert_folder *folder, const char *name,
                (owner->group != (gid_t)-1 && owner->group != file->status.st_gid);
     if (!*changed || dry)
         return 0;
-    __attribute__((cleanup(close_fd))) int fd =
+    __attribute__((cleanup(cleanup_fd))) int fd =
         openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0)
         return error_set(error, "%s/%s: %s", folder->path, name, strerror(errno));

@@ -1,7 +1,6 @@
 #include "proxy/certs_run.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 

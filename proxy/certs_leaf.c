@@ -1,6 +1,5 @@
 #include "proxy/certs_run.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Clocks of machines that meet here may differ a little. */

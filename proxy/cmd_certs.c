@@ -107,6 +107,6 @@ int command_certs(const struct options *options) {
     else if (settings->check)
         printf("%u to do\n", run.changes);
     else
-        printf("%u changed; restart what uses them\n", run.changes);
+        printf("%u changed; reload or restart what uses them\n", run.changes);
     return settings->check && run.changes > 0 ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }

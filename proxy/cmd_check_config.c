@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "proxy/cleanup.h"
 #include "proxy/command.h"
 #include "proxy/listener.h"
 #include "proxy/policy_file.h"
@@ -21,11 +21,6 @@ struct hop {
     size_t certificate, key, authority; /* fields of struct config */
 };
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 static int check_file(const struct options *options, size_t field, const char *path, bool secret,
                       struct error *error) {
     struct stat status;
@@ -33,7 +28,7 @@ static int check_file(const struct options *options, size_t field, const char *p
         return 0;
     const char *name = options_name(options, field);
     /* Non-blocking, lest a FIFO keep us waiting. */
-    __attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    __attribute__((cleanup(cleanup_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &status) != 0)
         return error_set(error, "%s %s: %s", name, path, strerror(errno));
     if (!S_ISREG(status.st_mode))

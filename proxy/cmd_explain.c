@@ -1,11 +1,10 @@
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "filter/policy_keys.h"
+#include "proxy/cleanup.h"
 #include "proxy/command.h"
 #include "proxy/explain_grpc.h"
 #include "proxy/policy_file.h"
@@ -19,11 +18,6 @@ static void free_body(struct body *body) {
     free(body->data);
 }
 
-static void close_file(FILE **file) {
-    if (*file != NULL && *file != stdin)
-        (void)fclose(*file);
-}
-
 static void free_rules(struct filter_rules **rules) {
     filter_rules_free(*rules);
 }
@@ -32,7 +26,7 @@ static void free_rules(struct filter_rules **rules) {
 static int read_body(const char *path, size_t limit, const char *what, struct body *body,
                      struct error *error) {
     bool standard = strcmp(path, "-") == 0;
-    __attribute__((cleanup(close_file))) FILE *file = standard ? stdin : fopen(path, "rbe");
+    __attribute__((cleanup(cleanup_file))) FILE *file = standard ? stdin : fopen(path, "rbe");
     if (file == NULL)
         return error_set(error, "%s: %s", path, strerror(errno));
     /* One more byte than may be, so that too long can be told from just long enough. */

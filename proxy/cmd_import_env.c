@@ -3,15 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/cleanup.h"
 #include "proxy/command.h"
 #include "proxy/import_env.h"
 
 enum { MAX_LINE = 4096 };
-
-static void close_file(FILE **file) {
-    if (*file != NULL && *file != stdin)
-        (void)fclose(*file);
-}
 
 static void note(const char *name, enum import_name kind) {
     static const char *const texts[] = {
@@ -61,7 +57,7 @@ static int read_line(struct import_env *env, char *line, unsigned number, const 
 }
 
 static int read_file(struct import_env *env, const char *path, struct error *error) {
-    __attribute__((cleanup(close_file))) FILE *file =
+    __attribute__((cleanup(cleanup_file))) FILE *file =
         strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     char line[MAX_LINE];
     if (file == NULL)

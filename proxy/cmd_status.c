@@ -8,18 +8,14 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "proxy/cleanup.h"
 #include "proxy/command.h"
 #include "proxy/health_probe.h"
 
 #define PREFIX "dind_proxy_"
 
 enum { MAX_ANSWER = 1 << 20 };
-
-static void free_text(char **text) {
-    free(*text);
-}
 
 /* Blocking from here on, but not for longer than `timeout` milliseconds a call. */
 static int set_patience(int fd, unsigned timeout, struct error *error) {
@@ -40,7 +36,7 @@ static char *ask(int fd, struct error *error) {
         (void)error_set(error, "cannot ask: %s", strerror(errno));
         return NULL;
     }
-    __attribute__((cleanup(free_text))) char *answer = malloc(MAX_ANSWER + 1);
+    __attribute__((cleanup(cleanup_text))) char *answer = malloc(MAX_ANSWER + 1);
     size_t length = 0;
     ssize_t got = 0;
     if (answer == NULL) {
@@ -214,7 +210,7 @@ int command_status(const struct options *options) {
     struct health_probe probe = {.fd = -1};
     struct error reason = {""}, error = {""};
     char url[512];
-    __attribute__((cleanup(free_text))) char *text = NULL;
+    __attribute__((cleanup(cleanup_text))) char *text = NULL;
     if (health_probe_dial(&probe, &config->metrics, config->health_timeout, &reason) == 0 &&
         set_patience(probe.fd, config->health_timeout, &reason) == 0)
         text = ask(probe.fd, &reason);

@@ -11,7 +11,6 @@
 #include "proxy/address.h"
 #include "proxy/certs.h"
 #include "proxy/doctor.h"
-#include "proxy/error.h"
 #include "proxy/import_env.h"
 #include "tls/tls.h"
 

@@ -1,7 +1,6 @@
 #include "proxy/doctor_doors.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <net/if.h>

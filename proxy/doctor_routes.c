@@ -1,5 +1,4 @@
 /* Gateways from the kernel's routing tables. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 #include "proxy/doctor_scan.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/cleanup.h"
 #include "tls/certificate.h"
 #include "tls/pair.h"
 
@@ -25,11 +25,6 @@ static void free_text(unsigned char **text) {
     if (*text != NULL)
         explicit_bzero(*text, strlen((const char *)*text));
     free(*text);
-}
-
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
 }
 
 static void close_folder(DIR **folder) {
@@ -80,7 +75,7 @@ static void read_pem(struct doctor_scan *scan, const char *path, const unsigned 
 static void look_into(struct walk *walk, int folder, const char *name, const char *path) {
     struct stat status;
     __attribute__((cleanup(free_text))) unsigned char *text = NULL;
-    __attribute__((cleanup(close_fd))) int fd =
+    __attribute__((cleanup(cleanup_fd))) int fd =
         openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     /* What this process cannot read, is closed to whoever runs beside it with the same rights. */
     if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > MAX_PEM)

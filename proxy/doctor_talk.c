@@ -3,20 +3,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "proxy/deadline.h"
 
 struct talk {
     int fd;
     int64_t deadline; /* CLOCK_MONOTONIC, in milliseconds */
     struct tls_probe *tls;
 };
-
-static int64_t now(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 static void end(struct talk *talk) {
     tls_probe_free(talk->tls);
@@ -27,7 +22,7 @@ static void end(struct talk *talk) {
 /* False when the deadline has come. */
 static bool wait_for(const struct talk *talk, short events) {
     for (;;) {
-        int64_t left = talk->deadline - now();
+        int64_t left = talk->deadline - (int64_t)deadline_now();
         struct pollfd poller = {talk->fd, events, 0};
         int result = left > 0 ? poll(&poller, 1, (int)left) : 0;
         if (result > 0)
@@ -143,7 +138,8 @@ enum doctor_talk_result doctor_talk(const struct sockaddr *address, socklen_t le
                                     const struct doctor_identity *identity, unsigned timeout,
                                     const void *request, size_t request_len, char *answer,
                                     size_t size, size_t *got, const char **reason) {
-    __attribute__((cleanup(end))) struct talk talk = {.fd = -1, .deadline = now() + timeout};
+    __attribute__((cleanup(end))) struct talk talk = {
+        .fd = -1, .deadline = (int64_t)deadline_now() + timeout};
     *got = 0;
     *reason = "";
     enum doctor_talk_result result = open_connection(&talk, address, length, reason);

@@ -2,9 +2,7 @@
 #ifndef DIND_PROXY_PROXY_DOCTOR_TALK_H
 #define DIND_PROXY_PROXY_DOCTOR_TALK_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
 #include "tls/probe.h"

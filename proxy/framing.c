@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "filter/ascii.h"
 #include "filter/slice.h"
 
 enum chunk_state {
@@ -36,20 +37,9 @@ struct framing framing_until_close(void) {
     return (struct framing){.kind = FRAMING_UNTIL_CLOSE};
 }
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* tchar of RFC 9110 section 5.6.2. */
 static bool is_token_char(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    return ascii_is_alphanumeric(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static bool is_field_text(char c) {
@@ -62,7 +52,7 @@ static bool expect(struct framing *framing, char c, char wanted, enum chunk_stat
 }
 
 static bool scan_size(struct framing *framing, char c) {
-    int digit = hex_value(c);
+    int digit = ascii_hex_value(c);
     if (digit >= 0) {
         if (framing->digits >= CHUNK_MAX_DIGITS)
             return false;

@@ -2,26 +2,20 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "proxy/deadline.h"
 
 enum { RECORD_HANDSHAKE = 22 }; /* RFC 8446 section 5.1 */
 
-static int64_t now(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 static int wait_for(const struct health_probe *probe, short events, struct error *error) {
     for (;;) {
-        int64_t left = probe->deadline - now();
+        int64_t left = probe->deadline - (int64_t)deadline_now();
         struct pollfd poller = {probe->fd, events, 0};
         int result = left > 0 ? poll(&poller, 1, (int)left) : 0;
         if (result > 0)
@@ -78,7 +72,7 @@ static int dial_tcp(struct health_probe *probe, const struct address *address,
 
 int health_probe_dial(struct health_probe *probe, const struct config_listener *listener,
                       unsigned timeout, struct error *error) {
-    *probe = (struct health_probe){.fd = -1, .deadline = now() + timeout};
+    *probe = (struct health_probe){.fd = -1, .deadline = (int64_t)deadline_now() + timeout};
     if (listener->address.kind == ADDRESS_TCP)
         return dial_tcp(probe, &listener->address, error);
     struct sockaddr_un address = {.sun_family = AF_UNIX};

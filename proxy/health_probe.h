@@ -2,7 +2,6 @@
 #ifndef DIND_PROXY_PROXY_HEALTH_PROBE_H
 #define DIND_PROXY_PROXY_HEALTH_PROBE_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "proxy/config.h"

@@ -5,7 +5,6 @@
 #ifndef DIND_PROXY_PROXY_HPACK_H
 #define DIND_PROXY_PROXY_HPACK_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "filter/arena.h"

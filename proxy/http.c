@@ -2,12 +2,8 @@
 
 #include <llhttp.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "filter/word.h"
-
-#define STRINGIFY_(x) #x
-#define STRINGIFY(x)  STRINGIFY_(x)
 
 /* What llhttp's callbacks gather. */
 struct head_fields {
@@ -398,9 +394,4 @@ const char *http_reason(unsigned status) {
         if (reasons[i].status == status)
             return reasons[i].reason;
     return "Error";
-}
-
-const char *http_library_version(void) {
-    return STRINGIFY(LLHTTP_VERSION_MAJOR) "." STRINGIFY(LLHTTP_VERSION_MINOR) "." STRINGIFY(
-        LLHTTP_VERSION_PATCH);
 }

@@ -50,7 +50,4 @@ const char *http_response_parse(struct slice head, const struct http_request *re
 /* The reason phrase of the statuses that the proxy itself answers with; static. */
 const char *http_reason(unsigned status);
 
-/* llhttp's version, static. */
-const char *http_library_version(void);
-
 #endif

@@ -3,10 +3,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The length of the line at the front, its CR LF included. */
-static size_t line_len(struct slice text) {
-    const char *lf = text.len == 0 ? NULL : memchr(text.data, '\n', text.len);
-    return lf == NULL ? text.len : (size_t)(lf - text.data) + 1;
+/* The line at the front, its CR LF included. */
+static struct slice first_line(struct slice text) {
+    return slice_first(text, slice_index(text, '\n') + 1);
 }
 
 /* Trailer names fields of a chunked body (RFC 9110 section 6.6.2), which there is none of then. */
@@ -36,17 +35,15 @@ struct slice http_rewrite(struct slice head, struct slice target, const struct s
     if (out == NULL)
         return slice_of(NULL, 0);
     /* "METHOD SP target SP HTTP/1.x", with exactly these spaces. */
-    struct slice line = slice_first(head, line_len(head));
-    const char *space = memchr(line.data, ' ', line.len);
-    size_t method = space == NULL ? line.len : (size_t)(space - line.data) + 1;
-    const char *second = memchr(line.data + method, ' ', line.len - method);
+    struct slice line = first_line(head);
+    size_t method = slice_index(line, ' ') + 1;
+    struct slice after = slice_from(line, method);
     put(out, &used, slice_first(line, method));
     put(out, &used, target);
-    put(out, &used,
-        second == NULL ? slice_of(NULL, 0) : slice_from(line, (size_t)(second - line.data)));
+    put(out, &used, slice_from(after, slice_index(after, ' ')));
     struct slice rest = slice_from(head, line.len);
     while (rest.len > 2) {
-        line = slice_first(rest, line_len(rest));
+        line = first_line(rest);
         if (body == NULL || !frames_body(line))
             put(out, &used, line);
         rest = slice_from(rest, line.len);

@@ -3,7 +3,6 @@
 #define DIND_PROXY_PROXY_IMPORT_ENV_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "filter/endpoints.h"
 #include "proxy/error.h"

@@ -13,6 +13,7 @@
 #include "filter/grpc.h"
 #include "filter/learn.h"
 #include "proxy/audit.h"
+#include "proxy/cleanup.h"
 #include "proxy/deadline.h"
 #include "proxy/log.h"
 
@@ -104,15 +105,6 @@ static const struct filter_policy *policy_of(const struct snapshot *snapshot) {
 
 /* --- the file --- */
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
-static void free_text(char **text) {
-    free(*text);
-}
-
 static int write_all(int fd, const char *data, size_t length) {
     while (length > 0) {
         ssize_t n = write(fd, data, length);
@@ -130,12 +122,12 @@ static int write_all(int fd, const char *data, size_t length) {
 static int write_file(const struct learner *learner, struct error *error) {
     enum { FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK };
     size_t length = 0;
-    __attribute__((cleanup(free_text))) char *text = learn_text(learner->learn, &length);
+    __attribute__((cleanup(cleanup_text))) char *text = learn_text(learner->learn, &length);
     if (text == NULL)
         return error_set(error, "out of memory");
     /* One that lies there is of a crash, or of somebody who would own the policy by it. */
     (void)unlink(learner->draft);
-    __attribute__((cleanup(close_fd))) int fd = open(learner->draft, FLAGS, 0600);
+    __attribute__((cleanup(cleanup_fd))) int fd = open(learner->draft, FLAGS, 0600);
     if (fd < 0 || write_all(fd, text, length) < 0)
         return error_set(error, "--learn-file: %s: %s", learner->draft, strerror(errno));
     if (rename(learner->draft, learner->file) < 0)
@@ -209,9 +201,7 @@ static void tell_not_learnable(const char *what, struct slice of, const char *ru
 }
 
 static struct slice path_of(const struct filter_request *request) {
-    struct slice target = request->target;
-    const char *query = target.len == 0 ? NULL : memchr(target.data, '?', target.len);
-    return query == NULL ? target : slice_first(target, (size_t)(query - target.data));
+    return slice_first(request->target, slice_index(request->target, '?'));
 }
 
 static void take(struct learner *learner, struct lesson *lesson) {

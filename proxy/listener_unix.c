@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,10 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
+#include "proxy/cleanup.h"
 
 static struct sockaddr_un socket_address(const char *path) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -50,7 +46,7 @@ static int temporary_path(const char *path, char *temporary, size_t size, struct
 /* Whether somebody listens at `path`: ECONNREFUSED is a dead socket's answer (unix(7)). */
 static int probe(const char *path, bool *live, struct error *error) {
     struct sockaddr_un address = socket_address(path);
-    __attribute__((cleanup(close_fd))) int fd =
+    __attribute__((cleanup(cleanup_fd))) int fd =
         socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_set(error, "%s: cannot make a socket: %s", path, strerror(errno));
@@ -105,7 +101,7 @@ static int bind_with_mode(int fd, const char *path, mode_t mode, struct error *e
 static int settle_file(const char *path, struct listener *listener, struct error *error) {
     const struct config_listener *config = listener->config;
     struct stat status;
-    __attribute__((cleanup(close_fd))) int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    __attribute__((cleanup(cleanup_fd))) int file = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (file < 0 || fstat(file, &status) != 0)
         return error_set(error, "%s: %s", config->address.path, strerror(errno));
     if (!S_ISSOCK(status.st_mode) || (status.st_mode & 0777) != config->mode)

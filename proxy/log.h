@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "filter/slice.h"
 #include "proxy/log_record.h"
 
 /* Before any thread starts; until then lines are written directly, as key=value. Where standard

@@ -16,14 +16,6 @@ _Static_assert(sizeof(enum certs_layout) == sizeof(int) &&
                    sizeof(enum certs_renewal) == sizeof(int),
                "choices are stored as int");
 
-static void *field(const struct option *option, struct options *options) {
-    return (char *)&options->config + option->field;
-}
-
-static const void *field_const(const struct option *option, const struct options *options) {
-    return (const char *)&options->config + option->field;
-}
-
 /* Alternative names */
 
 static int add_name(struct certs_names *names, const char *value, struct error *error) {
@@ -41,12 +33,12 @@ static int add_name(struct certs_names *names, const char *value, struct error *
 
 static int parse_names(const struct option *option, const char *value, struct options *options,
                        struct error *error) {
-    return add_name(field(option, options), value, error);
+    return add_name(option_field(option, options), value, error);
 }
 
 static bool format_names(const struct option *option, const struct options *options, size_t index,
                          char *text, size_t size) {
-    const struct certs_names *names = field_const(option, options);
+    const struct certs_names *names = option_field_const(option, options);
     if (index >= names->count)
         return false;
     (void)tls_alt_name_format(&names->list[index], text, size);
@@ -59,7 +51,7 @@ static const struct option_kind kind_names = {true, parse_names, format_names};
 
 static int parse_owner(const struct option *option, const char *value, struct options *options,
                        struct error *error) {
-    struct certs_owner *owner = field(option, options);
+    struct certs_owner *owner = option_field(option, options);
     char user[16];
     uint64_t number = 0;
     size_t length = strcspn(value, ":");
@@ -85,7 +77,7 @@ static int parse_owner(const struct option *option, const char *value, struct op
 
 static bool format_owner(const struct option *option, const struct options *options, size_t index,
                          char *text, size_t size) {
-    const struct certs_owner *owner = field_const(option, options);
+    const struct certs_owner *owner = option_field_const(option, options);
     if (index > 0 || owner->user == (uid_t)-1)
         return false;
     if (owner->group == (gid_t)-1)
@@ -315,7 +307,7 @@ const struct option_set option_set_certs = {
     .command = "certs",
     .intro =
         "Makes the certificates of both hops, renews those that are due, and leaves the rest\n"
-        "alone. Keys are ECDSA P-256. Whoever uses a file that has changed must be restarted.\n"
+        "alone. Keys are ECDSA P-256. Reload or restart whoever uses a changed file.\n"
         "\n"
         "  DIR/agent-ca/      cert.pem key.pem         the agent's CA (split)\n"
         "  DIR/agent/         ca.pem cert.pem key.pem  for the agent's container\n"

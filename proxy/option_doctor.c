@@ -12,10 +12,6 @@ enum { PORT_PLAIN = 2375, PORT_TLS = 2376, MINUTE = 60000 };
 
 #define FIELD(member) offsetof(struct config, doctor.member)
 
-static const void *field_const(const struct option *option, const struct options *options) {
-    return (const char *)&options->config + option->field;
-}
-
 static int add_string(struct doctor_strings *strings, const char *value, struct error *error) {
     if (*value == '\0')
         return error_set(error, "must not be empty");
@@ -30,12 +26,12 @@ static int add_string(struct doctor_strings *strings, const char *value, struct 
 
 static int parse_strings(const struct option *option, const char *value, struct options *options,
                          struct error *error) {
-    return add_string((void *)((char *)&options->config + option->field), value, error);
+    return add_string(option_field(option, options), value, error);
 }
 
 static bool format_strings(const struct option *option, const struct options *options, size_t index,
                            char *text, size_t size) {
-    const struct doctor_strings *strings = field_const(option, options);
+    const struct doctor_strings *strings = option_field_const(option, options);
     if (index >= strings->count)
         return false;
     (void)snprintf(text, size, "%s", strings->list[index]);

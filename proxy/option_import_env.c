@@ -32,13 +32,6 @@ static const struct option table[] = {
          "though the switches open them."},
 };
 
-static int check(struct options *options, char *const environment[], struct error *error) {
-    (void)options;
-    (void)environment;
-    (void)error;
-    return 0;
-}
-
 const struct option_set option_set_import_env = {
     .command = "import-env",
     .intro =
@@ -50,5 +43,4 @@ const struct option_set option_set_import_env = {
                 "  2   a value is neither 0 nor 1, the file cannot be read, or wrong usage\n",
     .options = table,
     .count = sizeof table / sizeof *table,
-    .check = check,
 };

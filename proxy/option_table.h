@@ -50,7 +50,7 @@ struct option_set {
     const char *statuses;
     const struct option *options;
     size_t count;
-    /* After every option has its value. 0 or -1. */
+    /* After every option has its value: 0 or -1. NULL: nothing is left to check. */
     int (*check)(struct options *options, char *const environment[], struct error *error);
 };
 

@@ -7,14 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void *field(const struct option *option, struct options *options) {
-    return (char *)&options->config + option->field;
-}
-
-static const void *field_const(const struct option *option, const struct options *options) {
-    return (const char *)&options->config + option->field;
-}
-
 /* Whether snprintf wrote something and all of it. */
 static bool fits(int length, size_t size) {
     return length >= 0 && (size_t)length < size;
@@ -98,7 +90,7 @@ static int parse_switch(const struct option *option, const char *value, struct o
                                                  {"yes", 1},  {"no", 0},    {"on", 1}, {"off", 0}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcmp(value, words[i].word) == 0) {
-            *(bool *)field(option, options) = words[i].value != 0;
+            *(bool *)option_field(option, options) = words[i].value != 0;
             return 0;
         }
     }
@@ -107,7 +99,7 @@ static int parse_switch(const struct option *option, const char *value, struct o
 
 static bool format_switch(const struct option *option, const struct options *options, size_t index,
                           char *text, size_t size) {
-    bool value = *(const bool *)field_const(option, options);
+    bool value = *(const bool *)option_field_const(option, options);
     return index == 0 && fits(snprintf(text, size, "%s", value ? "true" : "false"), size);
 }
 
@@ -117,7 +109,7 @@ const struct option_kind option_kind_switch = {false, parse_switch, format_switc
 
 static int store_string(const struct option *option, const char *value, struct options *options,
                         struct error *error) {
-    char **place = field(option, options);
+    char **place = option_field(option, options);
     char *copy = strdup(value);
     if (copy == NULL)
         return error_set(error, "out of memory");
@@ -145,7 +137,7 @@ static int parse_name(const struct option *option, const char *value, struct opt
 
 static bool format_string(const struct option *option, const struct options *options, size_t index,
                           char *text, size_t size) {
-    char *const *value = field_const(option, options);
+    char *const *value = option_field_const(option, options);
     return index == 0 && *value != NULL && fits(snprintf(text, size, "%s", *value), size);
 }
 
@@ -197,7 +189,7 @@ static int parse_choice(const struct option *option, const char *value, struct o
     char known[160] = "";
     for (const struct option_choice *choice = option->choices; choice->word != NULL; choice++) {
         if (strcmp(value, choice->word) == 0) {
-            memcpy(field(option, options), &choice->value, sizeof choice->value);
+            memcpy(option_field(option, options), &choice->value, sizeof choice->value);
             return 0;
         }
         size_t used = strlen(known);
@@ -210,7 +202,7 @@ static int parse_choice(const struct option *option, const char *value, struct o
 static bool format_choice(const struct option *option, const struct options *options, size_t index,
                           char *text, size_t size) {
     int value;
-    memcpy(&value, field_const(option, options), sizeof value);
+    memcpy(&value, option_field_const(option, options), sizeof value);
     for (const struct option_choice *choice = option->choices; choice->word != NULL; choice++)
         if (choice->value == value)
             return index == 0 && fits(snprintf(text, size, "%s", choice->word), size);
@@ -231,13 +223,13 @@ static int parse_count(const struct option *option, const char *value, struct op
     if (!option_read_number(value, UINT32_MAX, &number) || !in_range(option, number))
         return error_set(error, "must be a number from %" PRIu64 " to %" PRIu64, option->minimum,
                          option->maximum);
-    *(unsigned *)field(option, options) = (unsigned)number;
+    *(unsigned *)option_field(option, options) = (unsigned)number;
     return 0;
 }
 
 static bool format_count(const struct option *option, const struct options *options, size_t index,
                          char *text, size_t size) {
-    unsigned value = *(const unsigned *)field_const(option, options);
+    unsigned value = *(const unsigned *)option_field_const(option, options);
     return index == 0 && fits(snprintf(text, size, "%u", value), size);
 }
 
@@ -260,7 +252,7 @@ static int parse_workers(const struct option *option, const char *value, struct 
     uint64_t number = processors();
     if (number > option->maximum)
         number = option->maximum;
-    *(unsigned *)field(option, options) = (unsigned)number;
+    *(unsigned *)option_field(option, options) = (unsigned)number;
     return 0;
 }
 
@@ -270,7 +262,7 @@ static int parse_size(const struct option *option, const char *value, struct opt
                       struct error *error) {
     uint64_t bytes;
     if (option_read_size(value, &bytes) && in_range(option, bytes)) {
-        *(size_t *)field(option, options) = (size_t)bytes;
+        *(size_t *)option_field(option, options) = (size_t)bytes;
         return 0;
     }
     char least[32] = "", most[32] = "";
@@ -281,7 +273,7 @@ static int parse_size(const struct option *option, const char *value, struct opt
 
 static bool format_size(const struct option *option, const struct options *options, size_t index,
                         char *text, size_t size) {
-    size_t value = *(const size_t *)field_const(option, options);
+    size_t value = *(const size_t *)option_field_const(option, options);
     return index == 0 && write_with_unit(value, size_units, text, size);
 }
 
@@ -291,7 +283,7 @@ static int parse_duration(const struct option *option, const char *value, struct
                           struct error *error) {
     uint64_t milliseconds;
     if (option_read_duration(value, &milliseconds) && in_range(option, milliseconds)) {
-        *(unsigned *)field(option, options) = (unsigned)milliseconds;
+        *(unsigned *)option_field(option, options) = (unsigned)milliseconds;
         return 0;
     }
     char least[32] = "0", most[32] = "";
@@ -304,7 +296,7 @@ static int parse_duration(const struct option *option, const char *value, struct
 
 static bool format_duration(const struct option *option, const struct options *options,
                             size_t index, char *text, size_t size) {
-    unsigned value = *(const unsigned *)field_const(option, options);
+    unsigned value = *(const unsigned *)option_field_const(option, options);
     if (value == 0)
         return index == 0 && fits(snprintf(text, size, "0"), size);
     return index == 0 && write_with_unit(value, duration_units, text, size);
@@ -320,13 +312,13 @@ static int parse_floor(const struct option *option, const char *value, struct op
         !option_read_number(value + 2, option->maximum, &minor) || minor < option->minimum)
         return error_set(error, "must be an API version from 1.%" PRIu64 " to 1.%" PRIu64,
                          option->minimum, option->maximum);
-    *(unsigned *)field(option, options) = (unsigned)minor;
+    *(unsigned *)option_field(option, options) = (unsigned)minor;
     return 0;
 }
 
 static bool format_floor(const struct option *option, const struct options *options, size_t index,
                          char *text, size_t size) {
-    unsigned value = *(const unsigned *)field_const(option, options);
+    unsigned value = *(const unsigned *)option_field_const(option, options);
     return index == 0 && fits(snprintf(text, size, "1.%u", value), size);
 }
 

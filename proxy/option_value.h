@@ -22,6 +22,15 @@ extern const struct option_kind option_kind_listen;   /* adds to listeners (opti
 extern const struct option_kind option_kind_metrics;  /* metrics, metrics_on (option_listen.c) */
 extern const struct option_kind option_kind_upstream; /* struct address (option_listen.c) */
 
+/* Where the value of an option stands. */
+static inline void *option_field(const struct option *option, struct options *options) {
+    return (char *)&options->config + option->field;
+}
+static inline const void *option_field_const(const struct option *option,
+                                             const struct options *options) {
+    return (const char *)&options->config + option->field;
+}
+
 /* Decimal digits only, at most `maximum`. */
 bool option_read_number(const char *text, uint64_t maximum, uint64_t *number);
 

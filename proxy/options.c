@@ -259,10 +259,11 @@ int options_parse(int argc, char *const argv[], char *const environment[], struc
     for (size_t i = 0; i < set->count; i++)
         if (apply(&set->options[i], &line, environment, options, error) != 0)
             return -1;
-    return set->check(options, environment, error);
+    return set->check != NULL ? set->check(options, environment, error) : 0;
 }
 
-void config_free(struct config *config) {
+void options_free(struct options *options) {
+    struct config *config = &options->config;
     const struct tls_files *files[] = {&config->server_tls, &config->upstream_files};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         free((char *)files[i]->certificate);
@@ -283,8 +284,4 @@ void config_free(struct config *config) {
     certs_settings_free(&config->certs);
     doctor_settings_free(&config->doctor);
     *config = (struct config){0};
-}
-
-void options_free(struct options *options) {
-    config_free(&options->config);
 }

@@ -54,7 +54,6 @@ struct options {
 int options_parse(int argc, char *const argv[], char *const environment[], struct options *options,
                   struct error *error);
 void options_free(struct options *options);
-void config_free(struct config *config);
 
 /* How to name an option in a message: as its source does, or "--name" where the default stands.
  * `field` is the offset in struct config. */

@@ -7,14 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
-static void free_text(char **text) {
-    free(*text);
-}
+#include "proxy/cleanup.h"
 
 /* Up to `size` bytes; how many there were, or -1 with errno. */
 static ssize_t read_all(int fd, char *text, size_t size) {
@@ -34,7 +27,7 @@ static ssize_t read_all(int fd, char *text, size_t size) {
 static struct filter_rules *load(const char *path, struct error *error) {
     struct stat status;
     /* Non-blocking, lest a FIFO keep us waiting. */
-    __attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    __attribute__((cleanup(cleanup_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &status) != 0) {
         (void)error_set(error, "--policy-file %s: %s", path, strerror(errno));
         return NULL;
@@ -44,7 +37,7 @@ static struct filter_rules *load(const char *path, struct error *error) {
         return NULL;
     }
     /* One byte more than may be, to tell too long from just long enough. */
-    __attribute__((cleanup(free_text))) char *text = malloc(POLICY_FILE_MAX + 1);
+    __attribute__((cleanup(cleanup_text))) char *text = malloc(POLICY_FILE_MAX + 1);
     if (text == NULL) {
         (void)error_set(error, "out of memory");
         return NULL;

@@ -15,10 +15,7 @@
 static bool names_session(struct conn *conn) {
     struct slice target = conn->request.http.judged.target;
     struct query query;
-    const char *mark = memchr(target.data, '?', target.len);
-    if (mark == NULL)
-        return false;
-    struct slice raw = slice_from(target, (size_t)(mark - target.data) + 1);
+    struct slice raw = slice_from(target, slice_index(target, '?') + 1);
     return query_parse(raw, &conn->arena, &query) == QUERY_OK &&
            query_first(&query, SLICE("session")).len > 0;
 }

@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proxy/cleanup.h"
 #include "proxy/sandbox_build.h"
 
 /* By number and by hand, for a program built with old headers runs under new kernels too. The
@@ -48,11 +48,6 @@ static const struct ruleset_attr versions[] = {
 };
 enum { NEWEST = sizeof versions / sizeof *versions - 1 };
 
-static void close_fd(const int *fd) {
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 int sandbox_landlock_version(char *text, size_t size) {
     long version = syscall(CREATE_RULESET, NULL, 0, CREATE_VERSION);
     if (version > 0)
@@ -81,7 +76,7 @@ static uint64_t rights_of(enum sandbox_use use) {
 
 /* A folder that is not there, or cannot be seen, stays closed. */
 static int allow(int ruleset, const char *folder, uint64_t rights) {
-    __attribute__((cleanup(close_fd))) int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    __attribute__((cleanup(cleanup_fd))) int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     const struct path_attr attr = {.allowed = rights, .folder = fd};
     return fd < 0 || rights == 0 ? 0 : (int)syscall(ADD_RULE, ruleset, RULE_PATH, &attr, 0);
 }
@@ -119,7 +114,7 @@ bool sandbox_landlock_enter(const struct sandbox_paths *paths,
     if (network->abstract)
         handled.scoped &= ~SCOPE_ABSTRACT;
     /* Older kernels take the longer structure as long as what they do not know of it is zero. */
-    __attribute__((cleanup(close_fd))) int ruleset =
+    __attribute__((cleanup(cleanup_fd))) int ruleset =
         (int)syscall(CREATE_RULESET, &handled, sizeof handled, 0);
     if (ruleset < 0 || add_rules(ruleset, &handled, paths, network) != 0 ||
         syscall(RESTRICT_SELF, ruleset, 0) != 0) {

@@ -31,8 +31,7 @@ struct pulse {
     unsigned acceptor_wakes; /* what the acceptor had counted when it was last asked */
 };
 
-/* Everything that is up; taken down in the reverse order by server_stop, whatever of it is there.
- */
+/* Everything that is up; taken down in the reverse order by stop, whatever of it is there. */
 struct server {
     const struct config *config;
     struct ruleset *rules;           /* in force */

@@ -8,7 +8,7 @@
 #include "tls/tls.h"
 #include "tls/wolf.h"
 
-static int read_date(const unsigned char *der, int der_len, time_t *when) {
+int tls_certificate_date(const unsigned char *der, int der_len, time_t *when) {
     const unsigned char *text = NULL;
     unsigned char format = 0;
     int len = 0;
@@ -60,9 +60,9 @@ static int read_facts(const DecodedCert *cert, const char *server_name,
                       struct tls_certificate_facts *facts) {
     int result = read_name(cert, facts->common_name);
     if (result == 0)
-        result = read_date(cert->beforeDate, cert->beforeDateLen, &facts->not_before);
+        result = tls_certificate_date(cert->beforeDate, cert->beforeDateLen, &facts->not_before);
     if (result == 0)
-        result = read_date(cert->afterDate, cert->afterDateLen, &facts->not_after);
+        result = tls_certificate_date(cert->afterDate, cert->afterDateLen, &facts->not_after);
     facts->is_authority = cert->isCA;
     facts->name_matches = server_name == NULL || matches_any(cert->altNames, server_name);
     return result;

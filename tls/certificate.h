@@ -26,6 +26,9 @@ int tls_certificate_read(const unsigned char *der, size_t len, const char *serve
 int tls_certificate_read_pem(const unsigned char *pem, size_t len,
                              struct tls_certificate_facts *facts);
 
+/* One of the dates of a certificate, from its DER. 0, or a (negative) error code. */
+int tls_certificate_date(const unsigned char *der, int der_len, time_t *when);
+
 /* The subject alternative names of a DER certificate that are text, or addresses as text: DNS
  * names, URIs, mail addresses, IP addresses. Each ends with a NUL; `*size` counts them all. In
  * memory to be freed; NULL with `*size` 0 if there are none. 0, or a (negative) error code; one

@@ -1,6 +1,5 @@
 #include "tls/der.h"
 
-#include <stdio.h>
 #include <string.h>
 
 void tls_der_put(struct tls_der *der, const void *bytes, size_t len) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tls/certificate.h"
 #include "tls/wolf.h"
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/sha256.h>
@@ -53,18 +54,6 @@ static void copy_name(const char *text, int len, char name[TLS_ISSUE_NAME_MAX + 
     name[len] = '\0';
 }
 
-static int read_date(const unsigned char *der, int len, time_t *when) {
-    const unsigned char *text = NULL;
-    unsigned char format = 0;
-    int text_len = 0;
-    struct tm calendar = {0};
-    if (wc_GetDateInfo(der, len, &text, &format, &text_len) != 0 ||
-        wc_GetDateAsCalendarTime(text, text_len, format, &calendar) != 0)
-        return -1;
-    *when = timegm(&calendar);
-    return 0;
-}
-
 static void read_issuer(const DecodedCert *cert, char name[TLS_ISSUED_NAME]) {
     static const char head[] = "/CN=";
     const char *text = cert->issuer;
@@ -76,8 +65,9 @@ static void read_issuer(const DecodedCert *cert, char name[TLS_ISSUED_NAME]) {
 static int read_facts(const DecodedCert *cert, struct tls_issued *issued) {
     copy_name(cert->subjectCN, cert->subjectCNLen, issued->common_name);
     read_issuer(cert, issued->issuer_name);
-    return read_date(cert->beforeDate, cert->beforeDateLen, &issued->not_before) == 0 &&
-                   read_date(cert->afterDate, cert->afterDateLen, &issued->not_after) == 0
+    return tls_certificate_date(cert->beforeDate, cert->beforeDateLen, &issued->not_before) == 0 &&
+                   tls_certificate_date(cert->afterDate, cert->afterDateLen, &issued->not_after) ==
+                       0
                ? 0
                : -1;
 }

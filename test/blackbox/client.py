@@ -168,6 +168,10 @@ def build_request(method, target, headers=(), body=None):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b"")
 
 
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 def json_request(target, value, headers=()):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return build_request("POST", target, ["Content-Type: application/json", *headers], body)

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from proxy_process import REPOSITORY, binary, sanitizer  # noqa: E402
+from proxy_process import binary, make_certificates, sanitizer  # noqa: E402
 from recorder import answer_ok  # noqa: E402
 from rig import HOPS, Rig  # noqa: E402
 
@@ -35,11 +34,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """A directory with agent/, proxy/, dind-server/ and dind-client/, each {ca,cert,key}.pem."""
-    directory = tmp_path_factory.mktemp("certificates")
-    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
-                   stdout=subprocess.DEVNULL)
-    return directory
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -52,6 +52,13 @@ def clean_environment():
             and not k.endswith(("_CA_BUNDLE", "_proxy", "_PROXY"))}
 
 
+def make_certificates(directory):
+    """agent/, proxy/, dind-server/ and dind-client/ in it, each {ca,cert,key}.pem; the directory."""
+    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
+                   stdout=subprocess.DEVNULL)
+    return directory
+
+
 def accepts(listener):
     try:
         connect_socket(listener.partition("?")[0], 1).close()

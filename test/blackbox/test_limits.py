@@ -37,6 +37,16 @@ def time_to_end(client, limit=10):
     return time.monotonic() - begin, data
 
 
+def wait_until_served(rig, what):
+    def served():
+        with Client(rig.url, timeout=2) as client:
+            try:
+                return client.request("GET", "/v1.41/info").status == 200
+            except (Truncated, OSError):
+                return False
+    wait_until(served, 10, what)
+
+
 @pytest.mark.parametrize("start", [b"", b"GET /v1.41/info HTTP/1.1\r\nHost: d"],
                          ids=["nothing", "half a head"])
 def test_head_deadline(make_rig, hops, start):
@@ -129,14 +139,7 @@ def test_connection_limit(make_rig):
         assert client.request("GET", "/v1.41/info").status == 200
     for client in inside:
         client.close()
-
-    def served():
-        with Client(rig.url, timeout=2) as client:
-            try:
-                return client.request("GET", "/v1.41/info").status == 200
-            except (Truncated, OSError):
-                return False
-    wait_until(served, 10, "room for a new connection")
+    wait_until_served(rig, "room for a new connection")
 
 
 @pytest.mark.skipif(sanitizer() == "tsan", reason="TSan needs descriptors of its own")
@@ -159,14 +162,7 @@ def test_out_of_descriptors(make_rig):
     assert rig.proxy.running()
     for client in crowd:
         client.close()
-
-    def served():
-        with Client(rig.url, timeout=2) as client:
-            try:
-                return client.request("GET", "/v1.41/info").status == 200
-            except (Truncated, OSError):
-                return False
-    wait_until(served, 10, "service after the crowd has gone")
+    wait_until_served(rig, "service after the crowd has gone")
 
 
 @pytest.mark.skipif(sanitizer() == "tsan", reason="TSan needs descriptors of its own")
@@ -200,14 +196,7 @@ def test_requests_while_out_of_descriptors(make_rig):
     for client in crowd:
         client.close()
     rig.handler = lambda connection: (connection.read_request(), connection.reply())
-
-    def served():
-        with Client(rig.url, timeout=2) as client:
-            try:
-                return client.request("GET", "/v1.41/info").status == 200
-            except (Truncated, OSError):
-                return False
-    wait_until(served, 10, "service after the crowd has gone")
+    wait_until_served(rig, "service after the crowd has gone")
 
 
 def test_no_descriptor_is_left_behind(make_rig, hops):

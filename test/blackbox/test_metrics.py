@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from client import Client, build_request, json_request
-from proxy_process import binary, clean_environment, free_port
+from proxy_process import REPOSITORY, binary, clean_environment, free_port
 from recorder import wait_until
 from streams import connect_socket
 
@@ -80,6 +81,13 @@ def scrape_until(url, condition, what):
     return wait_until(holds, 10, what)
 
 
+def documented():
+    page = (REPOSITORY / "README.md").read_text()
+    section = page[page.index("\n## Metrics\n"):page.index("\n## Building\n")]
+    cells = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+
 def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
     if text_string_to_metric_families is None:
         pytest.skip("python3-prometheus-client is not installed: the text was read by no other "
@@ -102,6 +110,7 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
              "dind_proxy_log_lines_dropped": "counter",
              "dind_proxy_start_time_seconds": "gauge"}
     assert {name: family.type for name, family in families.items()} == types
+    assert documented() == set(re.findall(r"^# TYPE dind_proxy_(\w+) ", said, re.MULTILINE))
     for family in families.values():
         assert family.documentation
         for sample in family.samples:

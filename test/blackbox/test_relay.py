@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from client import assert_refusal, build_request, json_request
+from client import assert_refusal, build_request, chunk, json_request
 from recorder import wait_until
 from streams import Truncated
 
@@ -17,10 +17,6 @@ CREATE = "/v1.41/containers/create"
 LOAD = "/v1.41/images/load"
 TAR = "Content-Type: application/x-tar"
 EVENTS = build_request("GET", "/v1.41/events")
-
-
-def chunk(data):
-    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def test_keep_alive(rig):

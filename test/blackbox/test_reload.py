@@ -5,14 +5,13 @@ import os
 import shutil
 import signal
 import ssl
-import subprocess
 import threading
 import time
 
 import pytest
 
 from client import Client, build_request
-from proxy_process import REPOSITORY
+from proxy_process import make_certificates
 from recorder import answer_ok, echo_tunnel, wait_until
 from rig import Rig
 from streams import Truncated, connect_socket, tls_context
@@ -29,10 +28,7 @@ REFUSED = (OSError, Truncated)  # ssl.SSLError is an OSError
 @pytest.fixture(scope="session")
 def others(tmp_path_factory):
     """The same names as in `certificates`, of other CAs."""
-    directory = tmp_path_factory.mktemp("others")
-    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
-                   stdout=subprocess.DEVNULL)
-    return directory
+    return make_certificates(tmp_path_factory.mktemp("others"))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from client import Client
-from proxy_process import REPOSITORY, Proxy, binary, clean_environment, free_port
+from proxy_process import Proxy, binary, clean_environment, free_port
 from recorder import Recorder, answer_ok, wait_until
 
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
@@ -119,12 +119,10 @@ def test_no_watchdog_unless_it_is_ours(tmp_path, engine, manager):
 
 
 @pytest.mark.threads
-def test_a_reload_has_a_beginning_and_an_end(tmp_path, engine, manager):
+def test_a_reload_has_a_beginning_and_an_end(tmp_path, engine, manager, certificates):
     """As sd_notify(3) wants it, with the time of the beginning; a failure shows in the status."""
     key = tmp_path / "key.pem"
-    subprocess.run([REPOSITORY / "tools/test-certs", tmp_path / "certs"], check=True,
-                   stdout=subprocess.DEVNULL)
-    files = tmp_path / "certs/proxy"
+    files = certificates / "proxy"
     shutil.copy2(files / "key.pem", key)
     proxy = Proxy([f"tcp://127.0.0.1:{free_port()}"], engine.url,
                   ["--tls-cert", files / "cert.pem", "--tls-key", key,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import DEPLOY, need
-from proxy_process import REPOSITORY, binary
+from proxy_process import binary
 
 LIMIT = 1.5  # systemd-analyze security
 PAGE = DEPLOY / "man/dind-proxy.8"

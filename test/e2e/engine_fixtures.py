@@ -1,20 +1,16 @@
 """Fixtures of every suite with a real engine: its certificates, and the engine itself."""
 
 import os
-import subprocess
 
 import pytest
 
 from docker_engine import DOCKER, Engine, make_image, serve_registry
-from proxy_process import REPOSITORY
+from proxy_process import make_certificates
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("certificates")
-    subprocess.run([REPOSITORY / "tools/test-certs", directory], check=True,
-                   stdout=subprocess.DEVNULL)
-    return directory
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from docker_engine import DOCKER, IMAGE, NEWER, Proxied, write_dockerfile
+from docker_engine import DOCKER, NEWER, Proxied, write_dockerfile
 
 # The distribution's package, or what tools/testing/fetch-docker has unpacked.
 BUILDX = [NEWER / "docker-buildx",

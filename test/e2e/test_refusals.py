@@ -1,11 +1,10 @@
 """What the policy refuses, as a person at the docker client sees it."""
 
 import re
-import subprocess
 
 import pytest
 
-from docker_engine import DOCKER, IMAGE
+from docker_engine import IMAGE
 
 # The client prints the engine's message as it is.
 SHOWN = re.compile(r"blocked by jailoc proxy: .+ \([a-z0-9][a-z0-9._-]*\)")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from client import Client
-from docker_engine import DOCKER, IMAGE, Proxied, free_port
+from docker_engine import IMAGE, Proxied, free_port
 from proxy_process import Proxy, clean_environment
 from recorder import wait_until
 from tenants import UIDS, Authority, client_named, client_of, policy

@@ -2,7 +2,6 @@
 #include "ownership_cases.h"
 
 #include "filter/endpoints.h"
-#include "filter/json.h"
 
 /* --- the table --- */
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "filter/endpoints.h"
-#include "filter/json.h"
 #include "filter/policy_keys.h"
 #include "filter/presets.h"
 #include "filter/rules.h"

@@ -1,8 +1,5 @@
 /* libFuzzer entry over the judge of bodies. The first byte picks the rule set and the preset; the
- * rest is the body. Beyond memory safety it checks what every finding promises.
- *
- *   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. test/fuzz/fuzz_body.c
- *       filter/[a-z]*.c -lcjson -lm */
+ * rest is the body. Beyond memory safety it checks what every finding promises. */
 #include <stdint.h>
 #include <stdlib.h>
 

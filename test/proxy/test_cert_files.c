@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "proxy/cert_files.h"
-#include "proxy/certs_plan.h"
 #include "proxy/certs_run.h"
 
 static const struct certs_owner nobody = {(uid_t)-1, (gid_t)-1};

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "proxy/line_sink.h"
-#include "proxy/log_record.h"
 
 enum { LINE = 200, STOP_MS = 300 };
 
