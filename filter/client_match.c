@@ -26,6 +26,11 @@ static bool read_pattern(const struct policy_reader *reader, const struct condit
     if (!cJSON_IsString(value) || value->valuestring[0] == '\0')
         return policy_fail(reader, value, false, "\"%s\" must be a string that is not empty",
                            condition->key);
+    if (condition->offset == offsetof(struct client_match, listener) &&
+        strchr(value->valuestring, '?') != NULL)
+        return policy_fail(
+            reader, value, false,
+            "\"listener\" is named without parameters; leave out what is behind '?'");
     const char *copy = arena_printf(reader->keep, "%s", value->valuestring);
     memcpy((char *)match + condition->offset, &copy, sizeof copy);
     return copy != NULL || policy_fail(reader, value, false, "memory is out");

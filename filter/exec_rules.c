@@ -77,12 +77,20 @@ static struct body_finding judge_command(const struct field_context *context,
     return finding;
 }
 
-/* Variables such as LD_PRELOAD or PATH make another command of one that is allowed by name. */
+/* Variables such as LD_PRELOAD or PATH make another command of one that is allowed by name. What
+ * comes without a value, the engine unsets. */
 static struct body_finding judge_environment(const struct field_context *context,
                                              const struct field *field, const cJSON *value) {
-    bool empty = cJSON_IsArray(value) ? value->child == NULL : value->valuestring[0] == '\0';
-    return empty || allows_any(&context->policy->exec) ? finding_allow()
-                                                       : finding_deny(field->rule, field->reason);
+    if (allows_any(&context->policy->exec))
+        return finding_allow();
+    for (const cJSON *variable = fields_first_string(value); variable != NULL;
+         variable = fields_next_string(value, variable)) {
+        struct slice text = fields_text(variable);
+        struct slice name = slice_first(text, strcspn(text.data, "="));
+        if (text.len > 0 && !field_opens(context, field, name))
+            return field_deny_word(context, field, name, field->reason);
+    }
+    return finding_allow();
 }
 
 /* Without a command there is nothing that a pattern could have matched. */
@@ -98,9 +106,10 @@ static const struct field create_fields[] = {
     FIELD_SWITCHED("Privileged", FIELD_BOOL, field_judge_not_true, "exec.privileged",
                    "a privileged exec is not allowed; drop --privileged", "exec.privileged",
                    exec.privileged),
-    FIELD_JUDGED("Env", FIELD_STRINGS, judge_environment, "exec.env",
-                 "variables are not allowed where only some commands are, as they change what a "
-                 "command does; drop --env"),
+    FIELD_OPENED("Env", FIELD_STRINGS, judge_environment, "exec.env",
+                 "not every variable is allowed where only some commands are, as some change what "
+                 "a command does; drop --env",
+                 "exec.variables", exec.variables),
     FIELD("User", FIELD_STRING),
     FIELD("WorkingDir", FIELD_STRING),
     FIELD("Tty", FIELD_BOOL),

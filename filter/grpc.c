@@ -130,6 +130,11 @@ static const struct method *find_method(struct slice path) {
     return NULL;
 }
 
+const char *grpc_known_path(struct slice path) {
+    const struct method *method = find_method(path);
+    return method == NULL ? NULL : method->path;
+}
+
 /* Another codec than protobuf would be read by other rules (gRPC over HTTP/2, Content-Type). */
 static bool is_protobuf(const struct filter_header *headers, size_t count) {
     size_t types = 0;

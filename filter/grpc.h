@@ -42,4 +42,7 @@ struct grpc_verdict grpc_judge_head(const struct filter_policy *policy, struct s
 struct grpc_verdict grpc_judge_message(const struct filter_policy *policy, struct slice path,
                                        struct slice message, struct arena *arena);
 
+/* The same path as a static string, for what counts calls; NULL if no method is known by it. */
+const char *grpc_known_path(struct slice path);
+
 #endif

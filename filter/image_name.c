@@ -74,14 +74,16 @@ static bool is_digest(struct slice text) {
            consists_of(text, "_.:+=-", true);
 }
 
+/* An end that announces a tag or a digest, and has none. */
+static bool breaks_off(struct slice text) {
+    return text.data[text.len - 1] == ':' || text.data[text.len - 1] == '@';
+}
+
 bool image_name_parse(struct slice text, struct arena *arena, struct image_name *name) {
     enum { LONGEST = 512 };
-    bool tagged = false;
     if (text.len == 0 || text.len > LONGEST || !split(text, arena, name))
         return false;
-    /* An end without what it announces is neither. */
-    tagged = text.data[text.len - 1] != ':' && text.data[text.len - 1] != '@';
-    return tagged && name->path.len > 0 && consists_of(name->domain, ".:-[]", true) &&
+    return !breaks_off(text) && name->path.len > 0 && consists_of(name->domain, ".:-[]", true) &&
            consists_of(name->path, "._-/", false) && (name->tag.len == 0 || is_tag(name->tag)) &&
            (name->digest.len == 0 || is_digest(name->digest));
 }
@@ -109,6 +111,17 @@ bool image_name_may_be_id(struct slice text) {
             (text.data[i] < 'a' || text.data[i] > 'f'))
             return false;
     return text.len > 0 && text.len <= LONGEST;
+}
+
+bool image_name_pattern_is_valid(struct slice text) {
+    struct arena arena = {0};
+    struct image_name name;
+    bool valid = text.len > 0 && split(text, &arena, &name) && !breaks_off(text) &&
+                 name.path.len > 0 && consists_of(name.domain, ".:-[]*", true) &&
+                 consists_of(name.path, "._-/*", false) && consists_of(name.tag, "_.-*", true) &&
+                 consists_of(name.digest, "_.:+=-*", true);
+    arena_reset(&arena);
+    return valid;
 }
 
 static bool is_any(const char *pattern) {

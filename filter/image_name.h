@@ -32,6 +32,10 @@ bool image_name_may_be_id(struct slice text);
  * tag it names nothing that is given by digest. "*" alone names everything. */
 bool image_name_is_listed(const struct filter_words *patterns, const struct image_name *name);
 
+/* Whether any name could be named by the pattern. One that breaks off ("alpine:") could not, as it
+ * would name all tags where one was meant. */
+bool image_name_pattern_is_valid(struct slice text);
+
 /* Whether the patterns name everything, ids too. */
 bool image_name_any(const struct filter_words *patterns);
 

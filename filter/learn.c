@@ -21,10 +21,13 @@ struct learn {
     struct item items[LEARN_MAX_ITEMS];
 };
 
-/* Where no list at all would mean everything, there is an empty one from the start. */
-static bool stands_empty(const struct policy_key *key) {
+/* Where no list at all would mean everything, there is an empty one from the start, and a switch
+ * that is on by default is off. */
+static bool is_closed_first(const struct policy_key *key) {
     static const char *const paths[] = {"endpoints.only", "create.images", "images.pull",
                                         "images.push", "exec.commands"};
+    if (key->kind == POLICY_DENIAL)
+        return true;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (strcmp(key->path, paths[i]) == 0)
             return true;
@@ -47,9 +50,12 @@ static void indent(FILE *out, size_t depth) {
 static void print_value(FILE *out, const struct learn *learn, const struct policy_key *key,
                         size_t depth) {
     bool list = policy_key_is_list(key->path);
+    size_t count = count_of(learn, key);
     const char *separator = "";
     if (list)
         (void)fputs("[", out);
+    else if (count == 0)
+        (void)fputs("false", out);
     for (size_t i = 0; i < learn->count; i++) {
         if (learn->items[i].key != key)
             continue;
@@ -59,7 +65,7 @@ static void print_value(FILE *out, const struct learn *learn, const struct polic
             indent(out, depth + 1);
         (void)fprintf(out, "%.*s", SLICE_ARGS(learn->items[i].value));
     }
-    if (list && count_of(learn, key) > 0)
+    if (list && count > 0)
         indent(out, depth);
     if (list)
         (void)fputs("]", out);
@@ -126,7 +132,7 @@ char *learn_text(const struct learn *learn, size_t *length) {
         return NULL;
     (void)fputs("{\n  \"schema\": 1,\n  \"preset\": \"allowlist\"", out);
     for (size_t i = 0; i < policy_key_count; i++)
-        if (count_of(learn, &policy_keys[i]) > 0 || stands_empty(&policy_keys[i]))
+        if (count_of(learn, &policy_keys[i]) > 0 || is_closed_first(&policy_keys[i]))
             print_key(out, learn, &policy_keys[i], &place);
     close_to(out, &place, 0);
     (void)fputs("\n}\n", out);

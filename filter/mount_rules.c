@@ -134,8 +134,9 @@ static bool is_true(const cJSON *object, struct slice name) {
     return cJSON_IsTrue(fields_member(object, name));
 }
 
-/* Read-only with all that is mounted below, as far as the client can say so: engines before 25.0
- * and kernels before 5.12 leave what is below writable in any case. */
+/* Read-only with all that is mounted below, as far as the client can say so: engines before 25.0,
+ * kernels before 5.12, and newer engines for an API below 1.44 (moby, container_routes.go) leave
+ * what is below writable in any case. */
 static bool is_read_only(const cJSON *mount) {
     const cJSON *options = fields_member(mount, SLICE("BindOptions"));
     return is_true(mount, SLICE("ReadOnly")) &&

@@ -67,7 +67,8 @@ struct filter_images {
 struct filter_exec {
     const struct filter_words *commands; /* each the patterns of one command's arguments */
     size_t command_count;
-    bool commands_given; /* not given: any command */
+    bool commands_given;           /* not given: any command */
+    struct filter_words variables; /* names, that pass although not any command does */
     bool privileged;
 };
 

@@ -59,7 +59,7 @@ static bool copy_commands(struct arena *memory, const struct filter_exec *from,
         if (!copy_words(memory, &from->commands[i], &commands[i]))
             return false;
     to->commands = commands;
-    return true;
+    return copy_words(memory, &from->variables, &to->variables);
 }
 
 /* Binds are kept in a list of their own. */

@@ -4,6 +4,7 @@
 
 #include "filter/capabilities.h"
 #include "filter/filter.h"
+#include "filter/image_name.h"
 #include "filter/presets.h"
 
 static const struct policy_choice presets[] = {{"blocklist", FILTER_BLOCKLIST},
@@ -36,6 +37,12 @@ static const char *check_network_mode(struct slice item, struct near *near) {
         return NULL;
     near_offer(near, "host");
     return "needs no opening; only host does";
+}
+
+/* A pattern without its tag, as an empty variable of a template leaves it, would open every tag. */
+static const char *check_image(struct slice item, struct near *near) {
+    (void)near;
+    return image_name_pattern_is_valid(item) ? NULL : "is no image's name, nor a pattern of names";
 }
 
 #define KEY(path_, kind_, member_)                                                                 \
@@ -84,10 +91,11 @@ const struct policy_key policy_keys[] = {
     KEY("create.log-drivers", WORDS, create.log_drivers),
     KEY("create.annotations", WORDS, create.annotations),
     KEY("create.volumes-from", SWITCH, create.volumes_from),
-    KEY("create.images", WORDS, create.images),
-    KEY("images.pull", WORDS, images.pull),
-    KEY("images.push", WORDS, images.push),
+    KEY_CHECKED("create.images", create.images, check_image),
+    KEY_CHECKED("images.pull", images.pull, check_image),
+    KEY_CHECKED("images.push", images.push, check_image),
     KEY("exec.commands", COMMANDS, exec),
+    KEY("exec.variables", WORDS, exec.variables),
     KEY("exec.privileged", SWITCH, exec.privileged),
     KEY_CHOICES("build.buildkit", CHOICE, buildkit, buildkits),
     KEY_CHOICES("build.session-deny", BITS, session_deny, sessions),

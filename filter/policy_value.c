@@ -90,7 +90,7 @@ static bool read_version(const struct policy_reader *reader, const struct policy
                          const cJSON *value, unsigned *target) {
     struct slice text = cJSON_IsString(value) ? fields_text(value) : SLICE("");
     unsigned minor = 0;
-    bool valid = slice_starts_with(text, SLICE("1.")) && text.len >= 3 && text.len <= 4 &&
+    bool valid = slice_starts_with(text, SLICE("1.")) && text.len >= 3 && text.len <= 6 &&
                  text.data[2] != '0';
     for (size_t i = 2; valid && i < text.len; i++) {
         valid = text.data[i] >= '0' && text.data[i] <= '9';

@@ -56,7 +56,7 @@ static const struct detail {
     {"POST /containers/create", "`create.*`, `limits.*`"},
     {"POST /containers/{name}/update",
      "`limits.*`, `create.devices`, `create.device-requests`, `create.cgroup-parents`"},
-    {"POST /containers/{name}/exec", "`exec.commands`, `exec.privileged`"},
+    {"POST /containers/{name}/exec", "`exec.commands`, `exec.variables`, `exec.privileged`"},
     {"POST /images/create", "`images.pull`"},
     {"POST /images/{name}/push", "`images.push`"},
     {"POST /build", "`build.*`"},

@@ -109,45 +109,46 @@ static void print_certificate(const char *text, const char *name, const char *la
     printf("%s\n", left < 0 ? " ago" : "");
 }
 
-struct request {
-    char class[32], verdict[32], rule[64];
+struct verdicts {
+    char subject[96], verdict[32], rule[64];
     uint64_t count;
 };
 
-/* Takes the next line of requests; NULL when there is none. */
-static const char *next_request(const char *at, struct request *request) {
-    static const char head[] = "\n" PREFIX "requests_total{";
-    while ((at = strstr(at, head)) != NULL) {
+/* Takes the next line of a metric that counts verdicts; NULL when there is none. */
+static const char *next_line(const char *at, const char *metric, struct verdicts *line) {
+    size_t length = strlen(metric);
+    while ((at = strstr(at, "\n" PREFIX)) != NULL) {
         int end = 0;
-        at += sizeof head - 1;
-        if (sscanf(at, "class=\"%31[^\"]\",verdict=\"%31[^\"]\",rule=\"%63[^\"]\"} %n",
-                   request->class, request->verdict, request->rule, &end) != 3 ||
+        at += strlen("\n" PREFIX);
+        if (strncmp(at, metric, length) != 0 ||
+            sscanf(at + length, "{%*[a-z]=\"%95[^\"]\",verdict=\"%31[^\"]\",rule=\"%63[^\"]\"} %n",
+                   line->subject, line->verdict, line->rule, &end) != 3 ||
             end == 0)
             continue;
-        request->count = strtoull(at + end, NULL, 10);
+        line->count = strtoull(at + length + end, NULL, 10);
         return at;
     }
     return NULL;
 }
 
-static void print_requests(const char *text) {
+static void print_verdicts(const char *text, const char *metric, const char *label) {
     static const char *const verdicts[] = {"allow", "deny",       "bad-request",
                                            "none",  "would-deny", "other"};
     enum { USUAL = 3 };
-    struct request request;
-    printf("requests      ");
+    struct verdicts line;
+    printf("%-14s", label);
     for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
         uint64_t total = 0;
-        for (const char *at = text; (at = next_request(at, &request)) != NULL;)
-            total += strcmp(request.verdict, verdicts[i]) == 0 ? request.count : 0;
+        for (const char *at = text; (at = next_line(at, metric, &line)) != NULL;)
+            total += strcmp(line.verdict, verdicts[i]) == 0 ? line.count : 0;
         if (total > 0 || i < USUAL)
             printf(" %s %" PRIu64, verdicts[i], total);
     }
     printf("\n");
-    for (const char *at = text; (at = next_request(at, &request)) != NULL;)
-        if (strcmp(request.verdict, "allow") != 0 && request.count > 0)
-            printf("  %-12s %s (%s): %" PRIu64 "\n", request.verdict, request.rule, request.class,
-                   request.count);
+    for (const char *at = text; (at = next_line(at, metric, &line)) != NULL;)
+        if (strcmp(line.verdict, "allow") != 0 && line.count > 0)
+            printf("  %-12s %s (%s): %" PRIu64 "\n", line.verdict, line.rule, line.subject,
+                   line.count);
 }
 
 /* The bound under which at least 95 of 100 answers began, if any did. */
@@ -190,7 +191,8 @@ static void print_status(const char *text) {
            value(text, "open_streams{kind=\"request\"}"),
            value(text, "open_streams{kind=\"stream\"}"),
            value(text, "open_streams{kind=\"tunnel\"}"), value(text, "pipes_in_use"));
-    print_requests(text);
+    print_verdicts(text, "requests_total", "requests");
+    print_verdicts(text, "grpc_calls_total", "calls in /grpc");
     print_latency(text);
     print_bytes("bytes          spliced ", value(text, "relayed_bytes_total{path=\"splice\"}"));
     print_bytes(", by kernel TLS ", value(text, "relayed_bytes_total{path=\"kernel_tls\"}"));

@@ -69,21 +69,23 @@ static void leave_handshake(struct conn *conn, bool done) {
 
 /* --- what is counted --- */
 
-/* By what its verdict came to, once. */
+/* Counts it by what its verdict came to, and tells the audit log: once. */
 static void count_request(struct conn *conn) {
     struct conn_request *request = &conn->request;
-    if (request->counted)
+    audit_request(conn);
+    if (request->counted || !request->began)
         return;
     request->counted = true;
     const struct filter_verdict *verdict = &request->verdict;
-    counters_request(conn->worker->counters,
+    counters_verdict(&conn->worker->counters->requests,
                      verdict->endpoint_class != NULL ? verdict->endpoint_class : "unknown",
                      access_log_verdict(request), verdict->rule != NULL ? verdict->rule : "none");
 }
 
 void conn_count_answer(struct conn *conn) {
-    audit_request(conn);
-    if (conn->request.answered || !conn->request.began)
+    count_request(conn);
+    /* What is not judged, such as half a head, has no time that it began at. */
+    if (conn->request.answered || conn->request.lease == NULL)
         return;
     conn->request.answered = true;
     counters_latency(conn->worker->counters, deadline_now() - conn->request.started);
@@ -128,7 +130,6 @@ static enum progress refuse_http(struct conn *conn, unsigned status, const char 
                                                     .rule = rule,
                                                     .reason = message,
                                                     .endpoint_class = "unknown"};
-    count_request(conn);
     return reply_refusal(conn, status, message, rule, false);
 }
 
@@ -151,11 +152,13 @@ static bool overrule(struct conn *conn) {
     return true;
 }
 
-enum progress conn_act(struct conn *conn, size_t body, bool whole) {
+bool conn_passes(struct conn *conn) {
+    return conn->request.verdict.decision == FILTER_ALLOW || overrule(conn);
+}
+
+enum progress conn_act(struct conn *conn, bool passes, size_t body, bool whole) {
     struct conn_request *request = &conn->request;
     struct filter_verdict *verdict = &request->verdict;
-    bool passes = verdict->decision == FILTER_ALLOW || overrule(conn);
-    count_request(conn);
     if (passes) {
         conn->refusals = 0;
         return exchange_begin(conn, body, whole ? framing_none() : request->http.framing);
@@ -179,12 +182,12 @@ enum progress conn_act(struct conn *conn, size_t body, bool whole) {
 static enum progress act_on(struct conn *conn, struct slice payload, size_t body) {
     const struct conn_request *request = &conn->request;
     bool whole = request->http.framing.done || body > 0;
-    bool passes = request->verdict.decision == FILTER_ALLOW || overrule(conn);
+    bool passes = conn_passes(conn);
     if (passes && conn->worker->shared->learner != NULL)
         learner_offer(conn->worker->shared->learner, &request->http.judged, payload,
                       request->would_deny);
     return passes && request->owner != NULL ? owner_check_begin(conn, body, whole)
-                                            : conn_act(conn, body, whole);
+                                            : conn_act(conn, passes, body, whole);
 }
 
 static enum progress judge_body(struct conn *conn, struct slice body, size_t wire) {
@@ -362,9 +365,7 @@ static enum progress run_linger(struct conn *conn) {
 
 /* The request is over. One that never came to a verdict is counted as such. */
 static void record_request(struct conn *conn) {
-    if (conn->request.began)
-        count_request(conn);
-    audit_request(conn);
+    count_request(conn);
     audit_session_end(conn);
     access_log_request(conn);
 }
@@ -415,6 +416,13 @@ static void destroy(struct conn *conn) {
         log_begin(&record, LOG_WARNING, "tls");
         log_string(&record, "client", conn->peer);
         log_string(&record, "message", conn->client.why);
+        log_end(&record);
+    }
+    if (conn->log_limit.suppressed > 0) {
+        struct log_record record;
+        log_begin(&record, LOG_WARNING, "suppressed");
+        access_log_client(&record, conn);
+        log_number(&record, "suppressed", conn->log_limit.suppressed);
         log_end(&record);
     }
     stream_close(&conn->client, false);

@@ -142,7 +142,7 @@ void conn_abort(struct conn *conn, const char *outcome);
 
 /* conn.c: the exchange is over; `keep`: the client's connection may serve another request. */
 enum progress conn_finish(struct conn *conn, bool keep);
-/* conn.c: an answer begins; counts how long it took, once. */
+/* conn.c: an answer begins; counts the request and how long that took, once. */
 void conn_count_answer(struct conn *conn);
 /* conn.c: counts it as an open stream of that kind, instead of what it was. */
 void conn_count_as(struct conn *conn, enum counter_stream kind);
@@ -152,9 +152,13 @@ void conn_refund_body(struct conn *conn);
 /* conn.c: the connection is of no more use; `outcome` for the log. */
 enum progress conn_fail(struct conn *conn, const char *outcome);
 
-/* conn.c: acts on the verdict, which is final. `body` bytes of judged body are at the front of the
- * buffer; `whole`: nothing of the request comes after them. */
-enum progress conn_act(struct conn *conn, size_t body, bool whole);
+/* conn.c: whether a request passes after its verdict, as the policy or as the mode has it: once for
+ * each verdict. */
+bool conn_passes(struct conn *conn);
+
+/* conn.c: acts on the verdict, which is final, and on what conn_passes said of it. `body` bytes of
+ * judged body are at the front of the buffer; `whole`: nothing of the request comes after them. */
+enum progress conn_act(struct conn *conn, bool passes, size_t body, bool whole);
 
 /* exchange.c: an approved request goes to the engine. `body` bytes at the front of conn->in are its
  * judged body; with `framing` the rest follows as it comes. */

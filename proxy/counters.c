@@ -17,30 +17,30 @@ struct counters *counters_new(void) {
     return counters;
 }
 
-static bool is_cell_of(struct counter_cell *cell, const char *class, const char *verdict,
+static bool is_cell_of(struct counter_cell *cell, const char *subject, const char *verdict,
                        const char *rule) {
     return atomic_load_explicit(&cell->rule, memory_order_relaxed) == rule &&
-           atomic_load_explicit(&cell->class, memory_order_relaxed) == class &&
+           atomic_load_explicit(&cell->subject, memory_order_relaxed) == subject &&
            atomic_load_explicit(&cell->verdict, memory_order_relaxed) == verdict;
 }
 
-void counters_request(struct counters *counters, const char *class, const char *verdict,
+void counters_verdict(struct counter_verdicts *verdicts, const char *subject, const char *verdict,
                       const char *rule) {
-    uintptr_t hash = (uintptr_t)rule + 31 * (uintptr_t) class + 961 * (uintptr_t)verdict;
+    uintptr_t hash = (uintptr_t)rule + 31 * (uintptr_t)subject + 961 * (uintptr_t)verdict;
     hash ^= hash >> 7 ^ hash >> 15;
     for (size_t i = 0; i < COUNTER_CELLS; i++) {
-        struct counter_cell *cell = &counters->requests[(hash + i) % COUNTER_CELLS];
+        struct counter_cell *cell = &verdicts->cells[(hash + i) % COUNTER_CELLS];
         if (atomic_load_explicit(&cell->rule, memory_order_relaxed) == NULL) {
-            atomic_store_explicit(&cell->class, class, memory_order_relaxed);
+            atomic_store_explicit(&cell->subject, subject, memory_order_relaxed);
             atomic_store_explicit(&cell->verdict, verdict, memory_order_relaxed);
             atomic_store_explicit(&cell->rule, rule, memory_order_release);
         }
-        if (is_cell_of(cell, class, verdict, rule)) {
+        if (is_cell_of(cell, subject, verdict, rule)) {
             counter_add(&cell->count, 1);
             return;
         }
     }
-    counter_add(&counters->uncounted_requests, 1);
+    counter_add(&verdicts->others, 1);
 }
 
 void counters_latency(struct counters *counters, uint64_t milliseconds) {

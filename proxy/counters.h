@@ -32,25 +32,30 @@ enum counter_stream {
 };
 
 enum {
-    COUNTER_CELLS = 256,  /* a power of two; the combinations of class, verdict and rule */
+    COUNTER_CELLS = 256,  /* a power of two; the combinations in one table of verdicts */
     COUNTER_BUCKETS = 13, /* of the histogram, with the last, which has no bound */
 };
 
 /* The upper bounds of the buckets but the last, in milliseconds. */
 extern const unsigned counter_bounds[COUNTER_BUCKETS - 1];
 
-/* How many requests of one combination; free while `rule`, which is written last, is NULL. The
+/* How many verdicts of one combination; free while `rule`, which is written last, is NULL. The
  * strings are static. */
 struct counter_cell {
     _Atomic(const char *) rule;
-    _Atomic(const char *) class;
+    _Atomic(const char *) subject;
     _Atomic(const char *) verdict;
     counter count;
 };
 
+struct counter_verdicts {
+    struct counter_cell cells[COUNTER_CELLS];
+    counter others; /* combinations for which there was no cell */
+};
+
 struct counters {
-    struct counter_cell requests[COUNTER_CELLS];
-    counter uncounted_requests;       /* of combinations for which there was no cell */
+    struct counter_verdicts requests; /* by the class of their route */
+    struct counter_verdicts calls;    /* inside /grpc, by their method */
     counter latency[COUNTER_BUCKETS]; /* not cumulative */
     counter latency_sum;              /* milliseconds */
     counter streams[COUNTER_STREAMS]; /* open now */
@@ -87,9 +92,9 @@ static inline uint64_t counter_get(const counter *at) {
     return atomic_load_explicit(at, memory_order_relaxed);
 }
 
-/* The worker itself only: one request more. The strings must be static, and are told apart by their
+/* The worker itself only: one verdict more. The strings must be static, and are told apart by their
  * addresses. */
-void counters_request(struct counters *counters, const char *class, const char *verdict,
+void counters_verdict(struct counter_verdicts *verdicts, const char *subject, const char *verdict,
                       const char *rule);
 
 /* The worker itself only: an answer began after so many milliseconds. */

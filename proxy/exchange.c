@@ -101,6 +101,12 @@ enum progress exchange_connect(struct conn *conn) {
 
 /* --- the response's head --- */
 
+/* Who is to blame for an answer that the engine does not end: it may give up what a client that has
+ * closed would not read. */
+static const char *cut_by(const struct conn *conn) {
+    return conn->request.client_ended ? "client closed" : "engine failed";
+}
+
 /* The engine ended or failed before it answered. A kept connection may have been closed by the
  * engine just before the request reached it: a request that changes nothing is sent once more. */
 static enum progress no_answer(struct conn *conn, const char *why) {
@@ -110,10 +116,11 @@ static enum progress no_answer(struct conn *conn, const char *why) {
         conn->up.framing.kind == FRAMING_NONE && conn->up.approved == 0) {
         conn->request.retried = true;
         conn->request.up_ended = conn->request.up_failed = false;
+        conn->up.total = 0;
         exchange_end(conn, false);
         return take_upstream(conn, true);
     }
-    conn->request.outcome = "engine failed";
+    conn->request.outcome = cut_by(conn);
     return reply_fault(conn, 502, "the Docker engine gave no valid answer: %s", why);
 }
 
@@ -309,7 +316,7 @@ static enum progress run_down(struct conn *conn) {
     case RELAY_MALFORMED:
         break;
     }
-    return conn_fail(conn, "engine failed");
+    return conn_fail(conn, cut_by(conn));
 }
 
 /* Combines what both directions came to: moving beats waiting. */

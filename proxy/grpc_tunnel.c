@@ -30,6 +30,9 @@ static void report(void *context, const struct grpc_call *call,
     if (verdict->decision == FILTER_DENY && is_permissive(conn))
         word = "would-deny";
     audit_call(conn, call->path, verdict, word);
+    const char *method = grpc_known_path(call->path);
+    counters_verdict(&conn->worker->counters->calls, method != NULL ? method : "unknown", word,
+                     verdict->rule);
     struct learner *learner = conn->worker->shared->learner;
     if (learner != NULL && verdict->decision != FILTER_BAD_REQUEST)
         learner_offer_call(learner, call, verdict->decision == FILTER_DENY);
@@ -113,6 +116,7 @@ static bool write_out(struct conn *conn, struct buffer *out, struct stream *to, 
             return false;
         }
         *total += put;
+        counter_add(&conn->worker->counters->bytes[COUNTER_USER], put);
         *moved = true;
         buffer_consume(out, pool_of(conn), put);
     }

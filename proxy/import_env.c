@@ -69,9 +69,11 @@ static const struct import_switch switches[] = {
     {"ALLOW_EXEC", M, GUARD, CONTAINER("exec"), false},
     {"ALLOW_KILL", M, GUARD, CONTAINER("kill"), false},
     {"ALLOW_ATTACH", M, GUARD, CONTAINER("attach"), false},
-    {"ALLOW_ARCHIVE", M, GUARD, CONTAINER("archive"), false},
-    {"ALLOW_EXPORT", M, GUARD, CONTAINER("export"), false},
-    {"ALLOW_LOGS", M, GUARD, CONTAINER("logs"), false},
+    {"ALLOW_ARCHIVE", M | L, GUARD, CONTAINER("archive"), false},
+    {"ALLOW_CHANGES", L, GUARD, CONTAINER("changes"), false},
+    {"ALLOW_EXPORT", M | L, GUARD, CONTAINER("export"), false},
+    {"ALLOW_LOGS", M | L, GUARD, CONTAINER("logs"), false},
+    {"ALLOW_TOP", L, GUARD, CONTAINER("top"), false},
 };
 
 enum { SWITCHES = sizeof switches / sizeof *switches };

@@ -155,10 +155,10 @@ static void save(struct learner *learner, uint64_t now) {
 static struct slice shown(const char *key, struct slice value) {
     size_t end = 2;
     if (strcmp(key, "exec.commands") != 0)
-        return slice_first(value, 1024);
+        return log_shorten(value);
     while (end < value.len && value.data[end] != '"')
         end += value.data[end] == '\\' ? 2 : 1;
-    return slice_first(slice_first(slice_from(value, 1), end), 1024);
+    return log_shorten(slice_first(slice_from(value, 1), end));
 }
 
 static void tell_added(void *context, const char *key, struct slice value) {
@@ -182,14 +182,19 @@ static void tell_added(void *context, const char *key, struct slice value) {
     audit_end(&record);
 }
 
-static void tell_not_learnable(const char *what, struct slice of, const char *rule,
-                               const char *reason) {
+static void tell_not_learnable(struct learner *learner, const char *what, struct slice of,
+                               const char *rule, const char *reason) {
     struct log_record record;
-    log_begin(&record, LOG_WARNING, "not-learnable");
-    log_slice(&record, what, slice_first(of, 256));
-    log_string(&record, "rule", rule);
-    log_string(&record, "message", reason);
-    log_end(&record);
+    uint64_t suppressed;
+    if (log_limit_pass(&learner->limit, deadline_now(), &suppressed)) {
+        log_begin(&record, LOG_WARNING, "not-learnable");
+        log_slice(&record, what, slice_first(of, 256));
+        log_string(&record, "rule", rule);
+        log_string(&record, "message", reason);
+        if (suppressed > 0)
+            log_number(&record, "suppressed", suppressed);
+        log_end(&record);
+    }
     if (!audit_enabled())
         return;
     audit_begin(&record, LOG_WARNING, "learned");
@@ -206,13 +211,12 @@ static struct slice path_of(const struct filter_request *request) {
 
 static void take(struct learner *learner, struct lesson *lesson) {
     struct arena arena = {0};
-    uint64_t suppressed;
     struct learn_result result =
         lesson->is_call ? learn_call(learner->learn, &lesson->call, &arena, tell_added, lesson)
                         : learn_request(learner->learn, &lesson->request, lesson->body, &arena,
                                         tell_added, lesson);
-    if (result.rule != NULL && log_limit_pass(&learner->limit, deadline_now(), &suppressed))
-        tell_not_learnable(lesson->is_call ? "call" : "path",
+    if (result.rule != NULL)
+        tell_not_learnable(learner, lesson->is_call ? "call" : "path",
                            lesson->is_call ? lesson->call.path : path_of(&lesson->request),
                            result.rule, result.reason != NULL ? result.reason : "");
     if (result.added > 0) {

@@ -95,6 +95,6 @@ void log_message(enum log_level level, const char *event, const char *format, ..
     va_end(arguments);
     struct log_record record;
     log_begin(&record, level, event);
-    log_string(&record, "message", text);
+    log_slice(&record, "message", log_shorten(slice_from_string(text)));
     log_end(&record);
 }

@@ -26,6 +26,11 @@ static bool put_key(struct log_record *record, const char *key) {
            put_string(record, key) && put_string(record, "\":");
 }
 
+/* How many bytes one byte of a quoted value becomes. */
+static size_t width(unsigned char c) {
+    return c == '"' || c == '\\' ? 2 : c < 0x20 || c >= 0x7f ? 6 : 1;
+}
+
 static bool put_quoted(struct log_record *record, struct slice value) {
     bool ok = put(record, "\"", 1);
     for (size_t i = 0; ok && i < value.len; i++) {
@@ -60,6 +65,16 @@ void log_slice(struct log_record *record, const char *key, struct slice value) {
         !(!record->json && is_bare(value) ? put(record, value.data, value.len)
                                           : put_quoted(record, value)))
         record->len = start;
+}
+
+struct slice log_shorten(struct slice value) {
+    size_t len = 0;
+    size_t used = 0;
+    while (len < value.len && used + width((unsigned char)value.data[len]) <= LOG_VALUE)
+        used += width((unsigned char)value.data[len++]);
+    while (len > 0 && len < value.len && ((unsigned char)value.data[len] & 0xc0) == 0x80)
+        len--;
+    return slice_first(value, len);
 }
 
 void log_string(struct log_record *record, const char *key, const char *value) {

@@ -11,8 +11,9 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 enum {
-    LOG_LINE = 4096
-}; /* bytes of a line, its end included: what a pipe takes as one (PIPE_BUF) */
+    LOG_LINE = 4096,  /* bytes of a line, its end included: what a pipe takes as one (PIPE_BUF) */
+    LOG_VALUE = 2048, /* of it, for a value that may be long */
+};
 
 /* Fields that no longer fit are left out whole. */
 struct log_record {
@@ -35,6 +36,9 @@ struct slice log_record_now(void);
 void log_slice(struct log_record *record, const char *key, struct slice value);
 void log_string(struct log_record *record, const char *key, const char *value);
 void log_number(struct log_record *record, const char *key, uint64_t value);
+
+/* As many whole characters of `value`, which is UTF-8, as log_slice puts into LOG_VALUE bytes. */
+struct slice log_shorten(struct slice value);
 
 /* Ends the line; `text` and `len` are then what is to be written. */
 void log_record_close(struct log_record *record);

@@ -87,8 +87,9 @@ int main(int argc, char *argv[]) {
 
     if (open_standard_streams() != 0)
         return EXIT_STATUS_FAILED;
-    /* A peer that has gone is an error from write(2), not the end of the process. */
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+    /* A peer that has gone, and a file that may not grow, are errors from write(2), not the end of
+     * the process. */
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
         return EXIT_STATUS_FAILED;
 
     int status = options_parse(argc, argv, environ, &options, &error) == 0

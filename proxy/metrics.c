@@ -17,7 +17,7 @@
 enum { MAX_SERIES = 2 * COUNTER_CELLS };
 
 struct series {
-    const char *class, *verdict, *rule;
+    const char *subject, *verdict, *rule;
     uint64_t count;
 };
 
@@ -58,12 +58,12 @@ static void add_cell(struct series *series, size_t *used, const struct counter_c
     const char *rule = atomic_load_explicit(&cell->rule, memory_order_acquire);
     if (rule == NULL)
         return;
-    struct series one = {.class = atomic_load_explicit(&cell->class, memory_order_relaxed),
+    struct series one = {.subject = atomic_load_explicit(&cell->subject, memory_order_relaxed),
                          .verdict = atomic_load_explicit(&cell->verdict, memory_order_relaxed),
                          .rule = rule,
                          .count = counter_get(&cell->count)};
     for (size_t i = 0; i < *used; i++) {
-        if (strcmp(series[i].rule, one.rule) == 0 && strcmp(series[i].class, one.class) == 0 &&
+        if (strcmp(series[i].rule, one.rule) == 0 && strcmp(series[i].subject, one.subject) == 0 &&
             strcmp(series[i].verdict, one.verdict) == 0) {
             series[i].count += one.count;
             return;
@@ -75,28 +75,40 @@ static void add_cell(struct series *series, size_t *used, const struct counter_c
         *lost += one.count;
 }
 
-/* The label values are strings of our own, without what would have to be escaped. */
-static void print_requests(FILE *out, const struct metrics *metrics) {
-    static const char name[] = "requests_total";
+/* Those of one table, which is so many bytes into struct counters; `label` is that of its subjects.
+ * The label values are strings of our own, without what would have to be escaped. */
+static void print_verdicts(FILE *out, const struct metrics *metrics, const char *name,
+                           const char *label, size_t offset) {
     struct series series[MAX_SERIES];
     size_t used = 0;
-    uint64_t lost = SUM(metrics, uncounted_requests);
-    for (size_t i = 0; i < metrics->worker_count; i++)
+    uint64_t lost = sum(metrics, offset + offsetof(struct counter_verdicts, others));
+    for (size_t i = 0; i < metrics->worker_count; i++) {
+        const struct counter_verdicts *verdicts =
+            (const void *)((const char *)metrics->workers[i] + offset);
         for (size_t n = 0; n < COUNTER_CELLS; n++)
-            add_cell(series, &used, &metrics->workers[i]->requests[n], &lost);
-    describe(out, name, "counter",
-             "Requests by the class of their route, the verdict and the rule that decided.");
+            add_cell(series, &used, &verdicts->cells[n], &lost);
+    }
     for (size_t i = 0; i < used; i++)
-        (void)fprintf(out, PREFIX "%s{class=\"%s\",verdict=\"%s\",rule=\"%s\"} %" PRIu64 "\n", name,
-                      series[i].class, series[i].verdict, series[i].rule, series[i].count);
+        (void)fprintf(out, PREFIX "%s{%s=\"%s\",verdict=\"%s\",rule=\"%s\"} %" PRIu64 "\n", name,
+                      label, series[i].subject, series[i].verdict, series[i].rule, series[i].count);
     if (lost > 0)
-        sample(out, name, "{class=\"other\",verdict=\"other\",rule=\"other\"}", lost);
+        (void)fprintf(out, PREFIX "%s{%s=\"other\",verdict=\"other\",rule=\"other\"} %" PRIu64 "\n",
+                      name, label, lost);
+}
+
+static void print_requests(FILE *out, const struct metrics *metrics) {
+    describe(out, "requests_total", "counter",
+             "Requests by the class of their route, the verdict and the rule that decided.");
+    print_verdicts(out, metrics, "requests_total", "class", offsetof(struct counters, requests));
+    describe(out, "grpc_calls_total", "counter",
+             "Judged calls inside /grpc by their method, the verdict and the rule that decided.");
+    print_verdicts(out, metrics, "grpc_calls_total", "method", offsetof(struct counters, calls));
 }
 
 static void print_latency(FILE *out, const struct metrics *metrics) {
     uint64_t below = 0;
     describe(out, "answer_seconds", "histogram",
-             "Time from a request's complete head to the beginning of its answer.");
+             "Time from a judged request's complete head to the beginning of its answer.");
     for (size_t i = 0; i < COUNTER_BUCKETS; i++) {
         char bound[32] = "+Inf";
         below += sum(metrics, offsetof(struct counters, latency) + i * sizeof(counter));

@@ -174,7 +174,7 @@ static enum progress settle(struct conn *conn) {
             plan->body_given
                 ? filter_judge_body(policy, &request->http.judged, plan->body, &conn->arena)
                 : filter_judge_head(policy, &request->http.judged, &conn->arena);
-    return conn_act(conn, check->body, check->whole);
+    return conn_act(conn, conn_passes(conn), check->body, check->whole);
 }
 
 enum progress owner_missing(struct conn *conn, bool foreign) {

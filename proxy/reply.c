@@ -53,7 +53,6 @@ static enum progress reply_message(struct conn *conn, unsigned status, const cha
     }
     conn->reply = answer == NULL ? SLICE(out_of_memory) : slice_from_string(answer);
     conn->request.status = status;
-    conn_count_answer(conn);
     conn->after_reply = keep ? CONN_HEAD : CONN_LINGER;
     conn->state = CONN_REPLY;
     /* A client that does not read its answer is not waited for longer than one that does not close.
@@ -98,6 +97,8 @@ enum progress reply_continue(struct conn *conn, enum conn_state next) {
 }
 
 enum progress reply_run(struct conn *conn) {
+    if (conn->request.status != 0) /* it is no 100 Continue */
+        conn_count_answer(conn);
     while (conn->reply.len > 0) {
         size_t put = 0;
         if (!conn->client.writable)

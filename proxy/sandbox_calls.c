@@ -44,11 +44,12 @@ enum { TLS_SEND_KEYS = 1, TLS_RECEIVE_KEYS = 2, SOCKET_TYPE_BITS = 0xf };
     }
 #define WHEN(condition, name)                                                                      \
     { .number = SYS_##name, .when = SANDBOX_WHEN_##condition }
-#define SOCKET(condition, family, type)                                                            \
+#define SOCKET(condition, family, type, protocol)                                                  \
     {                                                                                              \
         .number = SYS_socket, .when = (condition), .conditions = {                                 \
             {0, UINT32_MAX, family},                                                               \
-            {1, SOCKET_TYPE_BITS, type}                                                            \
+            {1, SOCKET_TYPE_BITS, type},                                                           \
+            {2, UINT32_MAX, protocol}                                                              \
         }                                                                                          \
     }
 
@@ -61,9 +62,13 @@ const struct sandbox_call sandbox_calls[] = {
     /* Moving bytes. */
     ANY(splice),
     ANY(recvfrom),
-    ANY(sendto),
+    WITHOUT(sendto, 3, MSG_FASTOPEN), /* connects, and no Landlock sees it */
     ANY(recvmsg),
-    ANY(sendmsg),
+#ifdef __GLIBC__
+    WITHOUT(sendmsg, 2, MSG_FASTOPEN),
+#else
+    ANY(sendmsg), /* musl from 1.2.4 has that flag, for an answer too long for UDP */
+#endif
     ANY(read),
     ANY(write),
     ANY(writev), /* the log's and stdio's */
@@ -92,9 +97,10 @@ const struct sandbox_call sandbox_calls[] = {
     ANY(connect),
     ANY(getsockname),
     ANY(getsockopt),
-    SOCKET(0, AF_UNIX, SOCK_STREAM),
-    SOCKET(SANDBOX_WHEN_TCP, AF_INET, SOCK_STREAM),
-    SOCKET(SANDBOX_WHEN_TCP, AF_INET6, SOCK_STREAM),
+    /* Landlock's ports are those of TCP proper, so MPTCP and SCTP are not let by. */
+    SOCKET(0, AF_UNIX, SOCK_STREAM, 0),
+    SOCKET(SANDBOX_WHEN_TCP, AF_INET, SOCK_STREAM, 0),
+    SOCKET(SANDBOX_WHEN_TCP, AF_INET6, SOCK_STREAM, 0),
     OPTION(SOL_SOCKET, SO_KEEPALIVE),
     OPTION(SOL_SOCKET, SO_LINGER),
     OPTION(IPPROTO_TCP, TCP_NODELAY),
@@ -119,15 +125,13 @@ const struct sandbox_call sandbox_calls[] = {
 
     /* The engine's name, looked up by the C library: name servers, its files, and which families
      * this machine has an address of. */
-    SOCKET(SANDBOX_WHEN_TCP, AF_INET, SOCK_DGRAM),
-    SOCKET(SANDBOX_WHEN_TCP, AF_INET6, SOCK_DGRAM),
-    {.number = SYS_socket,
-     .when = SANDBOX_WHEN_TCP,
-     .conditions = {{0, UINT32_MAX, AF_NETLINK},
-                    {1, SOCKET_TYPE_BITS, SOCK_RAW},
-                    {2, UINT32_MAX, NETLINK_ROUTE}}},
+    SOCKET(SANDBOX_WHEN_TCP, AF_INET, SOCK_DGRAM, 0),
+    SOCKET(SANDBOX_WHEN_TCP, AF_INET, SOCK_DGRAM, IPPROTO_UDP), /* musl's */
+    SOCKET(SANDBOX_WHEN_TCP, AF_INET6, SOCK_DGRAM, 0),
+    SOCKET(SANDBOX_WHEN_TCP, AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+    SOCKET(SANDBOX_WHEN_TCP, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
     WHEN(TCP, bind),
-    WHEN(TCP, sendmmsg),
+    {.number = SYS_sendmmsg, .when = SANDBOX_WHEN_TCP, .conditions = {{3, MSG_FASTOPEN, 0}}},
     WHEN(TCP, uname),
     OPTION(IPPROTO_IP, IP_RECVERR),
     OPTION(IPPROTO_IPV6, IPV6_RECVERR),
@@ -136,7 +140,7 @@ const struct sandbox_call sandbox_calls[] = {
     EQUAL(ioctl, 1, FIONREAD),
     /* The zone of a link-local address, the engine's or a name server's, to its number
      * (if_nametoindex(3)): asked of a socket of whatever kind. */
-    SOCKET(SANDBOX_WHEN_TCP, AF_UNIX, SOCK_DGRAM),
+    SOCKET(SANDBOX_WHEN_TCP, AF_UNIX, SOCK_DGRAM, 0),
     EQUAL(ioctl, 1, SIOCGIFINDEX),
 
     /* Files, for reading: certificates, keys and policies at a reload, and the C library's. */

@@ -7,13 +7,14 @@ import os
 import signal
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
 
 from client import build_request, json_request
 from proxy_process import Proxy, binary, clean_environment
-from recorder import echo_tunnel, wait_until
+from recorder import Ended, echo_tunnel, wait_until
 from test_metrics import ATTACH, Scrape
 
 pytestmark = pytest.mark.threads
@@ -119,6 +120,54 @@ def test_the_end_of_every_stream(make_rig, audit_log):
         rig.proxy.stop()
     end = of_event(lines(audit_log), "session-end")[2]
     assert end["outcome"] == "shut down"
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["answered", "unanswered"])
+@pytest.mark.parametrize("who", ["client", "engine"])
+def test_who_cut_a_stream(make_rig, hops, audit_log, begun, who):
+    """The engine does not end its answer: because the client has closed, or of itself."""
+    leave = threading.Event()
+
+    def handler(connection):
+        connection.read_request()
+        if begun:
+            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        if who == "client":
+            assert connection.read_some() == b""
+        else:
+            assert leave.wait(10)
+        connection.close()
+        raise Ended
+    rig = make_rig(hops, "--audit-log", audit_log, handler=handler)
+    client = rig.client()
+    client.send(build_request("GET", "/v1.41/containers/x/logs?stdout=1&follow=1"))
+    if begun:
+        client.read_head()
+        assert client.read_chunk()[1] == b"x"
+    else:
+        wait_until(rig.reached, 10, "the request")
+    if who == "client":
+        client.close()
+    leave.set()
+    end, = wait_lines(audit_log, "session-end", 1)
+    assert end["outcome"] == ("client closed" if who == "client" else "engine failed")
+
+
+def test_a_request_that_is_sent_once_more_has_its_bytes_once(make_rig, hops, audit_log):
+    """The engine closes the kept connection at the very request."""
+    def handler(connection):
+        connection.read_request()
+        if len(connection.requests) > 1:
+            connection.close()
+            raise Ended
+        connection.reply()
+    rig = make_rig(hops, "--audit-log", audit_log, "--workers", "1", handler=handler)
+    with rig.client() as client:
+        for _ in range(2):
+            assert client.request("GET", "/v1.41/containers/x/logs?stdout=1").status == 200
+    once, again = wait_lines(audit_log, "session-end", 2)
+    assert len(rig.reached()) == 3
+    assert once["bytes_up"] == again["bytes_up"] == len(rig.reached()[0])
 
 
 def test_it_is_opened_anew_at_a_reload(make_rig, audit_log, tmp_path):
@@ -228,6 +277,16 @@ def test_a_full_disk_stops_nobody(make_rig, small_disk, tmp_path):
         assert len(of_event(records, "request")) == 1501 - dropped
     finally:
         rig.proxy.stop()
+
+
+def test_a_file_that_may_not_grow_stops_nobody(make_rig, tmp_path):
+    """RLIMIT_FSIZE, which ends whoever does not ask otherwise."""
+    rig = make_rig(("unix", "unix"), "--audit-log", tmp_path / "audit.jsonl", "--workers", "1",
+                   "--log-level", "warning", prefix=["prlimit", "--fsize=65536"])
+    assert run_requests(rig, 1500) < 2
+    rig.proxy.wait_log("level=error event=audit .*File too large")
+    with rig.client() as client:
+        assert client.request("GET", "/v1.41/version").status == 200
 
 
 def test_descriptors(make_rig, tmp_path):

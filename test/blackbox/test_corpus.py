@@ -8,12 +8,13 @@ deny or bad-request), `also_ok`, `why`, and in our own corpus `policy`, a key of
 import base64
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from client import assert_refusal
-from proxy_process import REPOSITORY
+from proxy_process import REPOSITORY, binary, clean_environment
 from rig import Rig
 from streams import Truncated
 
@@ -41,9 +42,15 @@ def cases(path):
     return [pytest.param(case, id=case["id"]) for case in load(path)]
 
 
+def body_of(case):
+    if case.get("body_b64"):
+        return base64.b64decode(case["body_b64"])
+    return (case["body"] or "").encode()
+
+
 def wire(case):
     """The request as the corpus says to send it."""
-    body = base64.b64decode(case["body_b64"]) if case.get("body_b64") else (case["body"] or "").encode()
+    body = body_of(case)
     names = {name.lower() for name in case["headers"]}
     lines = [f"{case['method']} {case['target']} HTTP/1.1"]
     if "host" not in names:
@@ -90,6 +97,25 @@ def send_and_classify(rig, request, method):
     return f"status {response.status}", response
 
 
+def explained(case):
+    """The verdict that `explain` gives; None where headers have a part in it, or where the request
+    is no argument."""
+    body = body_of(case)
+    plain = {"Host": "docker", "Content-Type": "application/json"}
+    if not case["headers"].items() <= plain.items() or not case["target"].startswith("/"):
+        return None
+    if body and "Content-Type" not in case["headers"]:
+        return None
+    command = [binary(), *POLICIES[case.get("policy", "corpus")], "explain", "--", case["method"],
+               case["target"], *(["-"] if body else [])]
+    try:
+        result = subprocess.run(command, input=body, capture_output=True, env=clean_environment(),
+                                timeout=60)
+    except ValueError:  # a NUL
+        return None
+    return result.stdout.decode().partition("\n")[0].removeprefix("verdict: ")
+
+
 def run(rigs, case):
     rig = rigs(case.get("policy", "corpus"))
     request = wire(case)
@@ -97,6 +123,7 @@ def run(rigs, case):
     verdict, response = send_and_classify(rig, request, case["method"])
     shown = response.body if response else b"connection closed"
     assert verdict in [case["expect"], *case.get("also_ok", [])], (case["why"], shown)
+    assert explained(case) in (None, verdict)
     if verdict == "allow":
         assert rig.reached(mark) == [request]
         return

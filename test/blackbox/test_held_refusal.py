@@ -4,6 +4,7 @@ import re
 
 from client import assert_refusal, build_request
 from recorder import answer_ok, wait_until
+from test_metrics import Scrape
 
 BUILD = "/v1.41/build?version=2&networkmode=host"
 HELD_MS = 1000
@@ -17,8 +18,10 @@ def durations(rig, count):
     return [int(ms) for ms in wait_until(found, 10, f"{count} refusals in the log")]
 
 
-def test_it_waits_and_the_connection_goes_on(make_rig, hops):
-    rig = make_rig(hops, "--workers", "1", "--head-timeout", "300ms", "--idle-timeout", "300ms")
+def test_it_waits_and_the_connection_goes_on(make_rig, hops, tmp_path):
+    metrics = f"unix://{tmp_path}/metrics.sock"
+    rig = make_rig(hops, "--workers", "1", "--head-timeout", "300ms", "--idle-timeout", "300ms",
+                   "--metrics", metrics)
     rig.handler = answer_ok
     client, other = rig.client(), rig.client()
     # What is pipelined behind it is not answered before it.
@@ -30,6 +33,7 @@ def test_it_waits_and_the_connection_goes_on(make_rig, hops):
     assert client.read_response().status == 200
     at_once, held = durations(rig, 2)
     assert at_once < HELD_MS <= held
+    assert Scrape(metrics)["answer_seconds_sum"] >= HELD_MS / 1000
 
 
 def test_without_buildkit_nothing_is_waited_for(make_rig, hops):

@@ -105,6 +105,23 @@ def test_a_client_cannot_forge_lines(make_rig, form):
         assert line.isprintable() and line.isascii()
 
 
+def test_a_flood_of_refusals_is_counted(make_rig, hops):
+    """Not all have a line, but those of one connection that have none are told in its last one."""
+    rig = make_rig(hops)
+    refused = build_request("POST", "/v1.41/containers/x/exec", body=b"")
+    with rig.client() as client:
+        # So many in a row would close the connection.
+        for _ in range(5):
+            client.send(refused * 60 + build_request("GET", "/v1.41/info"))
+            assert [client.read_response().status for _ in range(61)] == [403] * 60 + [200]
+
+    def told():
+        lines = [fields(line) for line in rig.proxy.log_lines()]
+        return sum((line.get("verdict") == "deny") + int(line.get("suppressed", 0))
+                   for line in lines) == 300
+    wait_until(told, 10, "all refusals")
+
+
 def test_log_level_error_is_silent_about_requests(make_rig):
     rig = make_rig(("unix", "unix"), "--log-level", "warning")
     with rig.client() as client:

@@ -2,8 +2,10 @@
 
 import collections
 import contextlib
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +15,12 @@ import time
 import pytest
 
 from client import Client, build_request, json_request
-from proxy_process import REPOSITORY, binary, clean_environment, free_port
-from recorder import wait_until
+from h2wire import DATA, PING, SETTINGS, call, frame, solve
+from proxy_process import REPOSITORY, Proxy, binary, clean_environment, free_port
+from recorder import Ended, echo_tunnel, wait_until
+from rig import Rig
 from streams import connect_socket
+from test_grpc import GREETING, HOST, SWITCH, UPGRADE, Engine, answer_to
 
 try:
     from prometheus_client.parser import text_string_to_metric_families
@@ -28,7 +33,7 @@ EVENTS = build_request("GET", "/v1.41/events")
 ATTACH = build_request("POST", "/v1.41/containers/x/attach?stream=1&stdin=1&stdout=1",
                        ["Upgrade: tcp", "Connection: Upgrade"], b"")
 # What has no bound in number must not be a label's value.
-LABELS = {"class", "verdict", "rule", "kind", "part", "path", "hop", "result", "version", "le",
+LABELS = {"class", "method", "verdict", "rule", "kind", "part", "path", "hop", "result", "version", "le",
           "log", "mode"}
 
 
@@ -67,8 +72,14 @@ class Scrape(collections.Counter):
                 self[name.removeprefix("dind_proxy_")] = float(value)
 
     def requests(self, **labels):
+        return self._verdicts("requests_total{", labels)
+
+    def calls(self, **labels):
+        return self._verdicts("grpc_calls_total{", labels)
+
+    def _verdicts(self, metric, labels):
         wanted = [f'{name.rstrip("_")}="{value}"' for name, value in labels.items()]
-        return sum(value for name, value in self.items() if name.startswith("requests_total{")
+        return sum(value for name, value in self.items() if name.startswith(metric)
                    and all(label in name for label in wanted))
 
 
@@ -99,7 +110,8 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
                               b"{}").status == 403
     said = text(metrics_url)
     families = {family.name: family for family in text_string_to_metric_families(said)}
-    types = {"dind_proxy_requests": "counter", "dind_proxy_answer_seconds": "histogram",
+    types = {"dind_proxy_requests": "counter", "dind_proxy_grpc_calls": "counter",
+             "dind_proxy_answer_seconds": "histogram",
              "dind_proxy_open_streams": "gauge", "dind_proxy_relayed_bytes": "counter",
              "dind_proxy_pipes_in_use": "gauge", "dind_proxy_tls_handshakes": "counter",
              "dind_proxy_kernel_tls": "gauge", "dind_proxy_kernel_tls_sessions": "counter",
@@ -123,6 +135,55 @@ def test_the_text_is_what_prometheus_reads(make_rig, metrics_url):
     assert bounds == sorted(set(bounds))
 
 
+SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z]+="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z]+="(?:[^"\\\n]|\\[\\"n])*")*)\})? '
+                    r'(-?[0-9]+(?:\.[0-9]+)?)')
+
+
+def families_of(said):
+    """{name: (type, {(suffix, labels): value})} of a text in format 0.0.4, which is held to what that
+    says: HELP and TYPE once for each family and in front of it, its samples together and no two
+    alike, a newline at the end of each line."""
+    families = {}
+    assert said.endswith("\n")
+    lines = iter(said.removesuffix("\n").split("\n"))
+    for line in lines:
+        if line.startswith("# HELP "):
+            _, _, name, documentation = line.split(" ", 3)
+            assert documentation and "\\" not in documentation and name not in families
+            kind = next(lines).removeprefix(f"# TYPE {name} ")
+            assert kind in ("counter", "gauge", "histogram")
+            families[name] = (kind, {})
+            continue
+        sample, labels, value = SAMPLE.fullmatch(line).groups()
+        kind, samples = families[name]
+        suffix = sample.removeprefix(name)
+        assert sample.startswith(name) and (suffix, labels) not in samples, line
+        assert suffix in (("_bucket", "_sum", "_count") if kind == "histogram" else ("",)), line
+        samples[suffix, labels] = float(value)
+    return families
+
+
+def test_the_text_keeps_to_the_format(make_rig, metrics_url):
+    rig = make_rig(("mtls", "mtls"), "--metrics", metrics_url, handler=Engine())
+    client = rig.client()
+    client.send(UPGRADE + GREETING + solve(1, HOST) + call(3, b"Info", True))
+    assert client.read_head().status == 101
+    answer_to(client, 1), answer_to(client, 3)
+    for name, (kind, samples) in families_of(text(metrics_url)).items():
+        assert samples, name
+        assert name.endswith("_total") == (kind == "counter"), name
+        if kind != "gauge":
+            assert all(value >= 0 for value in samples.values())
+        if kind == "histogram":
+            buckets = {labels: value for (suffix, labels), value in samples.items()
+                       if suffix == "_bucket"}
+            assert list(buckets)[-1] == 'le="+Inf"' and ("_sum", None) in samples
+            assert buckets['le="+Inf"'] == samples["_count", None] > 0
+            bounds = [float(label[4:-1]) for label in buckets]
+            assert bounds == sorted(set(bounds))
+            assert list(buckets.values()) == sorted(buckets.values())
+
+
 def test_requests_by_class_verdict_and_rule(make_rig, metrics_url):
     rig = make_rig(("unix", "unix"), "--metrics", metrics_url, "--workers", "3")
     requests = [(build_request("GET", "/v1.41/info"), 200),
@@ -143,6 +204,74 @@ def test_requests_by_class_verdict_and_rule(make_rig, metrics_url):
     assert scrape['engine_connections_total{result="failed"}'] == 0
 
 
+def test_what_was_not_judged_has_no_time(make_rig, metrics_url):
+    """Half a head has no moment that it was complete at, and what is no HTTP no judge."""
+    rig = make_rig(("unix", "unix"), "--metrics", metrics_url, "--head-timeout", "300ms")
+    for half, status in ((b"GET /v1.41/info HT", 408), (b"\x16\x03\x01", 400)):
+        with rig.client() as client:
+            client.send(half)
+            assert client.read_response().status == status
+    scrape = scrape_until(metrics_url, lambda s: s.requests() == 2, "two requests")
+    assert scrape.requests(verdict="none", class_="unknown", rule="none") == 1
+    assert scrape.requests(verdict="bad-request", class_="unknown", rule="http.head") == 1
+    assert scrape["answer_seconds_count"] == 0
+    with rig.client() as client:
+        assert client.request("GET", "/v1.41/info").status == 200
+    scrape_until(metrics_url, lambda s: s["answer_seconds_count"] == 1, "an answer")
+
+
+def test_a_body_that_breaks_on_its_way(make_rig, metrics_url, tmp_path):
+    """The verdict that is counted is that of the audit log, though a part of it was passed on."""
+    rig = make_rig(("unix", "unix"), "--metrics", metrics_url, "--audit-log", tmp_path / "audit")
+    with rig.client() as client:
+        client.send(b"POST /v1.41/images/load HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
+        assert client.read_response().status == 400
+    scrape = scrape_until(metrics_url, lambda s: s.requests() == 1, "a request")
+    assert scrape.requests(verdict="bad-request", rule="http.body", class_="stream") == 1
+    line, = wait_until(lambda: [r for r in map(json.loads, (tmp_path / "audit").open())
+                                if r["event"] == "request"], 10, "its line")
+    assert (line["verdict"], line["rule"]) == ("bad-request", "http.body")
+
+
+def test_relayed_bytes_are_those_of_the_audit_log(make_rig, hops, metrics_url, tmp_path):
+    """Of a stream, a tunnel and the calls inside /grpc."""
+    audit = tmp_path / "audit"
+
+    def handler(connection):
+        head, _ = connection.read_request()
+        if "/grpc" in head.target:
+            connection.send(SWITCH + frame(SETTINGS) + frame(DATA, 0, 1, bytes(9000)))
+        elif "/attach" in head.target:
+            echo_tunnel(connection)
+            return
+        else:
+            connection.reply(200, bytes(200_000))
+            return
+        while connection.read_some():
+            pass
+        connection.close_write()
+    rig = make_rig(hops, "--metrics", metrics_url, "--audit-log", audit, handler=handler)
+    with rig.client() as client:
+        assert client.request("GET", "/v1.41/containers/x/logs?stdout=1").status == 200
+    for request, said in ((ATTACH, bytes(70_000)),
+                          (UPGRADE, GREETING + call(1, b"Status", True) + frame(PING, 0, 0, bytes(8)))):
+        with rig.client() as client:
+            client.send(request + said)
+            client.close_write()
+            client.read_all()
+
+    def find_ends():
+        return {r["kind"]: r for r in map(json.loads, audit.open()) if r["event"] == "session-end"}
+    wait_until(lambda: len(find_ends()) == 3, 10, "three ends")
+    ends = find_ends()
+    assert set(ends) == {"stream", "tunnel", "grpc"}
+    assert ends["grpc"]["bytes_up"] > len(UPGRADE + GREETING) and ends["grpc"]["bytes_down"] > 9000
+    scrape = Scrape(metrics_url)
+    assert sum(value for name, value in scrape.items() if name.startswith("relayed_bytes_total")) == \
+        sum(end["bytes_up"] + end["bytes_down"] for end in ends.values())
+
+
 def test_labels_do_not_grow_with_what_clients_say(make_rig, metrics_url):
     rig = make_rig(("unix", "unix"), "--metrics", metrics_url, "--workers", "1")
     with rig.client() as client:
@@ -157,6 +286,39 @@ def test_labels_do_not_grow_with_what_clients_say(make_rig, metrics_url):
             client.request("GET", f"/nothing/{number}")
     after = scrape_until(metrics_url, lambda s: s.requests() == 230, "230 requests")
     assert set(after) == set(before)
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit", "learn", "opaque"])
+def test_calls_inside_grpc(make_rig, metrics_url, tmp_path, mode):
+    options = {"enforce": [], "audit": ["--mode", "audit"], "opaque": ["--buildkit", "opaque"],
+               "learn": ["--mode", "learn", "--learn-file", tmp_path / "learned.json"]}[mode]
+    rig = make_rig(("unix", "unix"), "--metrics", metrics_url, *options, handler=Engine())
+    client = rig.client()
+    compressed = solve(11, b"")[:-5] + b"\x01\0\0\0\0"
+    client.send(UPGRADE + GREETING + solve(1, HOST) + solve(3, b"\x0a\x01r") +
+                call(5, b"Info", True) + call(7, b"Odd7", True) + call(9, b"Odd9", True) +
+                compressed)
+    assert client.read_head().status == 101
+    for stream in range(1, 13, 2):
+        answer_to(client, stream)
+    refused = "deny" if mode == "enforce" else "would-deny"
+    scrape = Scrape(metrics_url)
+    # The connection is one request, whatever goes on in it.
+    assert scrape.requests() == scrape.requests(verdict="allow") == 1
+    if mode == "opaque":
+        assert scrape.calls() == 0
+        return
+    solves = {"method": "/moby.buildkit.v1.Control/Solve"}
+    assert scrape.calls() == 6
+    assert scrape.calls(**solves, verdict=refused, rule="buildkit.entitlement") == 1
+    assert scrape.calls(**solves, verdict="allow", rule="grpc.message") == 1
+    assert scrape.calls(**solves, verdict="bad-request", rule="grpc.message") == 1
+    assert scrape.calls(method="/moby.buildkit.v1.Control/Info", verdict="allow") == 1
+    assert scrape.calls(method="unknown", verdict=refused, rule="grpc.unknown") == 2
+    result = run("--metrics", metrics_url, "status")
+    other = "deny 0 bad-request 1 would-deny 3" if refused != "deny" else "deny 3 bad-request 1"
+    assert f"calls in /grpc allow 2 {other}\n" in result.stdout, result.stdout
+    assert f"  {refused:12} grpc.unknown (unknown): 2\n" in result.stdout
 
 
 def test_open_streams_by_kind_and_bytes(make_rig, metrics_url):
@@ -240,10 +402,78 @@ def test_the_engine_down_and_back(make_rig, metrics_url):
     assert Scrape(metrics_url)["engine_up"] == 1
 
 
-def test_reloads_are_counted(make_rig, metrics_url):
-    rig = make_rig(("unix", "unix"), "--metrics", metrics_url)
-    os.kill(rig.proxy.pid, signal.SIGHUP)
-    scrape_until(metrics_url, lambda s: s['reloads_total{result="ok"}'] == 1, "a reload")
+def test_reloads_and_the_certificates_that_they_bring(make_rig, metrics_url, certificates,
+                                                      tmp_path):
+    mounted = shutil.copytree(certificates, tmp_path / "mounted")
+    rig = Rig(tmp_path, mounted, ("mtls", "mtls"), ["--metrics", metrics_url])
+    own = mounted / "proxy"
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=proxy", "-days", "2",
+                        "-keyout", own / "key.pem", "-out", own / "cert.pem"],
+                       check=True, stderr=subprocess.DEVNULL)
+        os.kill(rig.proxy.pid, signal.SIGHUP)
+        scrape = scrape_until(metrics_url, lambda s: s['reloads_total{result="ok"}'] == 1,
+                              "a reload")
+        assert 86400 < scrape['certificate_expiry_seconds{hop="clients"}'] <= 2 * 86400
+        assert 6 * 86400 < scrape['certificate_expiry_seconds{hop="engine"}'] <= 7 * 86400
+        (own / "cert.pem").write_text("none")
+        os.kill(rig.proxy.pid, signal.SIGHUP)
+        scrape = scrape_until(metrics_url, lambda s: s['reloads_total{result="failed"}'] == 1,
+                              "a reload that failed")
+        assert scrape['reloads_total{result="ok"}'] == 1
+        assert 86400 < scrape['certificate_expiry_seconds{hop="clients"}'] <= 2 * 86400
+    finally:
+        rig.close()
+
+
+def test_pipes_of_readers_that_stall(make_rig, metrics_url):
+    def handler(connection):
+        connection.read_request()
+        with contextlib.suppress(OSError):
+            connection.reply(200, bytes(100 << 20))
+        raise Ended
+    rig = make_rig(("tcp", "tcp"), "--metrics", metrics_url, handler=handler)
+    clients = [rig.client() for _ in range(5)]
+    for client in clients:
+        client.send(build_request("GET", "/v1.41/images/x/get"))
+        client.read_head()
+    scrape_until(metrics_url, lambda s: s["pipes_in_use"] == 5, "a pipe for each")
+    for client in clients:
+        client.stream.reset()
+    scrape_until(metrics_url, lambda s: s["pipes_in_use"] == s["client_connections"] ==
+                 s['open_streams{kind="stream"}'] == 0, "no pipe")
+
+
+def test_lines_that_nobody_reads_are_counted(tmp_path, metrics_url):
+    """Of standard error, a pipe here; the lines that are read later are those that were not lost."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    proxy = Proxy([f"unix://{tmp_path}/a.sock"], f"unix://{tmp_path}/none", [
+        "--metrics", metrics_url, "--workers", "1", "--log-level", "warning"], tmp_path / "log",
+        prefix=["sh", "-c", f"exec 2>>{fifo}; exec \"$@\"", "sh"])
+    try:
+        # Each leaves a line about the engine and one of its own.
+        for _ in range(3000):
+            with Client(f"unix://{tmp_path}/a.sock") as client:
+                assert client.request("GET", "/v1.41/info?" + "x" * 500).status == 503
+        dropped = scrape_until(metrics_url, lambda s: s.requests() == 3000, "all requests")[
+            'log_lines_dropped_total{log="log"}']
+        assert 0 < dropped < 6000
+        text = b""
+
+        def read():
+            nonlocal text
+            with contextlib.suppress(BlockingIOError):
+                text += os.read(reader, 1 << 20)
+            told = sum(map(int, re.findall(rb"(\d+) lines were dropped", text)))
+            kept = text.count(b"event=request") + text.count(b"event=engine")
+            return (told, kept) == (dropped, 6000 - dropped)
+        wait_until(read, 20, "the other lines, and how many were lost")
+    finally:
+        os.close(reader)
+        proxy.stop()
 
 
 def test_whoever_asks_much_or_slowly_disturbs_nobody(make_rig, metrics_url):

@@ -282,12 +282,14 @@ def test_pull_and_push_by_name(under, engine, registry):
 
 def test_exec_by_its_arguments(under):
     proxied = under({"preset": "ci-runner", "exec": {"commands": [
-        ["echo", "*"], ["sh", "-c", "exit [0-9]"], ["ls", "/", "**"], ["cat"]]}})
+        ["echo", "*"], ["sh", "-c", "exit [0-9]"], ["ls", "/", "**"], ["cat"], ["env"]],
+        "variables": ["JOB_*"]}})
     box = start(proxied, "-u", "1000")
     assert proxied.docker("exec", box, "echo", "a b").stdout == "a b\n"
     assert "bin" in proxied.docker("exec", box, "ls", "/").stdout
     assert "self" in proxied.docker("exec", box, "ls", "/", "-a", "/proc").stdout
     assert proxied.docker("exec", "-i", box, "cat", input="in\n").stdout == "in\n"
+    assert "JOB_ID=7" in proxied.docker("exec", "-e", "JOB_ID=7", box, "env").stdout
     for command in (["id"], ["echo"], ["echo", "a", "b"], ["/bin/echo", "a"], ["cat", "/etc/x"],
                     ["sh", "-c", "id"], ["sh", "-c", "exit 1"], ["sh", "-c", "exit [0-9]", "x"],
                     ["sh"], ["ls"], ["ls", "/x"]):

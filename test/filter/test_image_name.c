@@ -100,10 +100,20 @@ static void patterns_name_images(void **state) {
         struct arena arena = {0};
         struct image_name name;
         assert_true(image_name_parse(slice_from_string(cases[i].name), &arena, &name));
+        assert_true(image_name_pattern_is_valid(slice_from_string(cases[i].pattern)));
         if (image_name_is_listed(&patterns, &name) != cases[i].named)
             fail_msg("%s for %s", cases[i].pattern, cases[i].name);
         arena_reset(&arena);
     }
+}
+
+static void some_patterns_name_nothing(void **state) {
+    (void)state;
+    static const char *const patterns[] = {"",      "alpine:",  "alpine@",     "Alpine",    "a b",
+                                           "a:b:c", "ghcr.io/", "team/ALPINE", "alpine:3/", "a?"};
+    for (size_t i = 0; i < COUNT(patterns); i++)
+        if (image_name_pattern_is_valid(slice_from_string(patterns[i])))
+            fail_msg("%s", patterns[i]);
 }
 
 static void a_tag_of_its_own_counts(void **state) {
@@ -188,6 +198,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_read_as_docker_reads_them),
         cmocka_unit_test(patterns_name_images),
+        cmocka_unit_test(some_patterns_name_nothing),
         cmocka_unit_test(a_tag_of_its_own_counts),
         cmocka_unit_test(ids_are_told_from_names),
         cmocka_unit_test(stars_stand_for_any_run),

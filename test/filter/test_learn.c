@@ -77,7 +77,10 @@ static void it_begins_with_nothing(void **state) {
                               "  \"endpoints\": {\n    \"only\": []\n  },\n"
                               "  \"create\": {\n    \"images\": []\n  },\n"
                               "  \"images\": {\n    \"pull\": [],\n    \"push\": []\n  },\n"
-                              "  \"exec\": {\n    \"commands\": []\n  }\n"
+                              "  \"exec\": {\n    \"commands\": []\n  },\n"
+                              "  \"build\": {\n    \"add-hosts\": false,\n"
+                              "    \"outputs\": false,\n    \"cache-imports\": false,\n"
+                              "    \"cache-exports\": false,\n    \"frontends\": false\n  }\n"
                               "}\n");
     free(text);
     char error[256];
@@ -196,6 +199,36 @@ static void what_builds_need_is_learned(void **state) {
     learn_free(learn);
 }
 
+/* What builds may do by default is not learned before one has done it. */
+static void what_no_build_did_is_closed(void **state) {
+    (void)state;
+    static const struct {
+        const char *target, *key;
+    } cases[] = {
+        {"/v1.41/build?extrahosts=a:10.0.0.1", "\"add-hosts\": true"},
+        {"/v1.41/build?version=2&outputs=[{\"Type\":\"tar\",\"Attrs\":{}}]", "\"outputs\": true"},
+        {"/v1.41/build?cachefrom=[\"a\"]", "\"cache-imports\": true"},
+        {"/v1.41/build?buildargs={\"BUILDKIT_SYNTAX\":\"a/b\"}", "\"frontends\": true"},
+    };
+    struct learn *learn = begin();
+    assert_int_equal(learn_it(learn, "POST", "/v1.41/build?t=a", NULL), 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char error[256];
+        size_t length = 0;
+        struct filter_rules *rules = learn_rules(learn, error, sizeof error);
+        assert_non_null(rules);
+        assert_true(passes(rules, "POST", "/v1.41/build?t=a", NULL));
+        assert_false(passes(rules, "POST", cases[i].target, NULL));
+        filter_rules_free(rules);
+        assert_int_equal(learn_it(learn, "POST", cases[i].target, NULL), 1);
+        char *text = learn_text(learn, &length);
+        assert_non_null(text);
+        assert_non_null(strstr(text, cases[i].key));
+        free(text);
+    }
+    learn_free(learn);
+}
+
 /* However many different things come, the policy has a bound, and stays one. */
 static void it_is_bounded(void **state) {
     (void)state;
@@ -226,6 +259,7 @@ int main(void) {
         cmocka_unit_test(what_was_learned_passes_and_nothing_else),
         cmocka_unit_test(what_no_key_opens_is_said),
         cmocka_unit_test(what_builds_need_is_learned),
+        cmocka_unit_test(what_no_build_did_is_closed),
         cmocka_unit_test(it_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

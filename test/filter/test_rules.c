@@ -79,6 +79,9 @@ static const struct {
     /* Columns are characters. */
     {"{\"schema\":1,\"create\":{\"runtimes\":[\"\xC3\xA9\"],\"capabilities\":[\"NET_ADMN\"]}}",
      "p:1:56: 'NET_ADMN' is no capability; did you mean \"NET_ADMIN\"?"},
+    {"{\"schema\":1,\"create\":{\"images\":[\"a\",\"alpine:\"]}}",
+     "p:1:37: 'alpine:' is no image's name, nor a pattern of names"},
+    {"{\"schema\":1,\"images\":{\"pull\":[\"Alpine\"]}}", "p:1:31: 'Alpine' is no image's name"},
     {"{\"schema\":1,\"create\":{\"capabilities\":\"ALL\"}}",
      "p:1:38: \"create.capabilities\" must be a list of strings"},
     {"{\"schema\":1,\"create\":{\"devices\":[1]}}", "p:1:34: \"create.devices\" must hold strings"},
@@ -134,6 +137,9 @@ static const struct {
      "p:1:51: \"uid\" must be a whole number"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"uuid\":1}}]}",
      "p:1:45: unknown key 'uuid' in \"match\"; did you mean \"uid\"?"},
+    {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"listener\":\"unix:///"
+     "a?mode=0660\"}}]}",
+     "p:1:56: \"listener\" is named without parameters"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a b\",\"match\":{\"uid\":1}}]}",
      "p:1:32: a client's name must be of"},
     {"{\"schema\":1,\"clients\":[{\"name\":\"a\",\"match\":{\"uid\":1}},{\"name\":\"a\","
@@ -234,12 +240,12 @@ static void printing_gives_what_reads_the_same(void **state) {
     static const char *const texts[] = {
         "{\"schema\":1}",
         "{\"schema\":1,\"preset\":\"read-only\"}",
-        "{\"schema\":1,\"preset\":\"ci-runner\",\"api-floor\":\"1.40\",\"unknown-endpoints\":"
+        "{\"schema\":1,\"preset\":\"ci-runner\",\"api-floor\":\"1.100\",\"unknown-endpoints\":"
         "\"allow\","
         "\"endpoints\":{\"only\":[\"GET *\"],\"allow\":[],\"deny\":[\"* /swarm*\"]},"
         "\"create\":{\"privileged\":true,\"capabilities\":[\"cap_net_admin\",\"All\"],"
         "\"binds\":[\"/srv/**\",{\"path\":\"/"
-        "a\",\"read-only\":true}],\"images\":[\"a\\\"\\\\\\u0001b\"]},"
+        "a\",\"read-only\":true}],\"runtimes\":[\"a\\\"\\\\\\u0001b\"]},"
         "\"exec\":{\"commands\":[[\"sh\",\"-c\",\"*\"],[\"**\"]]},\"images\":{\"pull\":[]},"
         "\"build\":{\"buildkit\":\"deny\",\"session-deny\":[\"auth\",\"ssh\"],\"outputs\":false},"
         "\"limits\":{\"memory\":{\"max\":\"8G\"},\"pids\":{\"max\":9007199254740992},"

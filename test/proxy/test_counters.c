@@ -53,13 +53,16 @@ static void workers_are_added_up(void **state) {
     static const char again[] = "create.privileged";
     struct rig rig;
     rig_open(&rig);
-    counters_request(rig.workers[0], "danger", "deny", rule);
-    counters_request(rig.workers[0], "danger", "deny", rule);
-    counters_request(rig.workers[1], "danger", "deny", again);
-    counters_request(rig.workers[1], "danger", "allow", again);
+    counters_verdict(&rig.workers[0]->requests, "danger", "deny", rule);
+    counters_verdict(&rig.workers[0]->requests, "danger", "deny", rule);
+    counters_verdict(&rig.workers[1]->requests, "danger", "deny", again);
+    counters_verdict(&rig.workers[1]->requests, "danger", "allow", again);
     assert_true(has(&rig, "dind_proxy_requests_total{class=\"danger\",verdict=\"deny\","
                           "rule=\"create.privileged\"} 3"));
     assert_true(has(&rig, "dind_proxy_requests_total{class=\"danger\",verdict=\"allow\","
+                          "rule=\"create.privileged\"} 1"));
+    counters_verdict(&rig.workers[0]->calls, "/a.B/C", "deny", rule);
+    assert_true(has(&rig, "dind_proxy_grpc_calls_total{method=\"/a.B/C\",verdict=\"deny\","
                           "rule=\"create.privileged\"} 1"));
     counter_add(&rig.workers[0]->pipes, 2);
     counter_add(&rig.workers[1]->pipes, 1);
@@ -76,9 +79,9 @@ static void more_combinations_than_cells_are_counted_together(void **state) {
     rig_open(&rig);
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         snprintf(rules[i], sizeof rules[i], "r%zu", i);
-        counters_request(rig.workers[0], "read", "allow", rules[i]);
+        counters_verdict(&rig.workers[0]->requests, "read", "allow", rules[i]);
     }
-    counters_request(rig.workers[0], "read", "allow", rules[0]);
+    counters_verdict(&rig.workers[0]->requests, "read", "allow", rules[0]);
     assert_true(has(&rig, "dind_proxy_requests_total{class=\"read\",verdict=\"allow\",rule=\"r0\"}"
                           " 2"));
     assert_true(has(&rig, "dind_proxy_requests_total{class=\"other\",verdict=\"other\","

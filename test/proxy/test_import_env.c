@@ -58,6 +58,12 @@ static void actions_and_methods(void **state) {
     import_env_init(&env, IMPORT_LINUXSERVER);
     set(&env, "ALLOW_START", "1");
     expect(&env, start, true);
+    set(&env, "CONTAINERS", "1");
+    expect(&env, "GET /containers/{name}/stats", true);
+    expect(&env, "GET /containers/{name}/logs", false);
+    expect(&env, "GET /containers/{name}/top", false);
+    set(&env, "ALLOW_LOGS", "1");
+    expect(&env, "GET /containers/{name}/logs", true);
     import_env_init(&env, IMPORT_TECNATIVA_METHODS);
     set(&env, "CONTAINERS", "1");
     set(&env, "POST", "1");

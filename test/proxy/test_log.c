@@ -213,6 +213,30 @@ static void every_byte_is_escaped(void **state) {
     }
 }
 
+/* `count` times the same character. */
+static size_t shortened(const char *character, size_t count) {
+    char text[LOG_LINE];
+    size_t width = strlen(character);
+    assert_true(count * width <= sizeof text);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + i * width, character, width);
+    struct slice rest = log_shorten(slice_of(text, count * width));
+    assert_ptr_equal(rest.data, text);
+    return rest.len;
+}
+
+static void long_values_are_shortened_by_whole_characters(void **state) {
+    (void)state;
+    assert_int_equal(shortened("a", 0), 0);
+    assert_int_equal(shortened("a", LOG_VALUE), LOG_VALUE);
+    assert_int_equal(shortened("a", LOG_VALUE + 1), LOG_VALUE);
+    assert_int_equal(shortened("\"", LOG_VALUE), LOG_VALUE / 2);
+    assert_int_equal(shortened("\xc3\xa9", 100), 200);
+    assert_int_equal(shortened("\xc3\xa9", 1000), LOG_VALUE / 12 * 2);
+    assert_int_equal(shortened("\xe8\xaa\x9e", 1000), LOG_VALUE / 18 * 3);
+    assert_int_equal(shortened("\xf0\x9f\x90\xb3", 1000), LOG_VALUE / 24 * 4);
+}
+
 static void fields_that_do_not_fit_are_left_out_whole(void **state) {
     (void)state;
     enum { RECORD = sizeof(((struct log_record *)0)->text) };
@@ -445,6 +469,7 @@ int main(void) {
         cmocka_unit_test(a_line_has_the_time_it_was_written_at),
         cmocka_unit_test(lower_levels_are_left_out),
         cmocka_unit_test(every_byte_is_escaped),
+        cmocka_unit_test(long_values_are_shortened_by_whole_characters),
         cmocka_unit_test(fields_that_do_not_fit_are_left_out_whole),
         cmocka_unit_test(an_overflow_is_counted_and_reported),
         cmocka_unit_test(lines_of_several_threads_stay_whole),

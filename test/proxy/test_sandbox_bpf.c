@@ -186,6 +186,15 @@ CASE(code_memory,
 CASE(make_code, (void)syscall(SYS_mprotect, NULL, 0, PROT_READ | PROT_EXEC))
 CASE(unix_socket, (void)syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0))
 CASE(internet_socket, (void)syscall(SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+CASE(several_paths_socket, (void)syscall(SYS_socket, AF_INET, SOCK_STREAM, 262 /* MPTCP */))
+CASE(messages_socket, (void)syscall(SYS_socket, AF_INET6, SOCK_STREAM, 132 /* SCTP */))
+CASE(connecting_send, (void)syscall(SYS_sendto, -1, "", 0, MSG_FASTOPEN, NULL, 0))
+CASE(connecting_message, (void)syscall(SYS_sendmsg, -1, NULL, MSG_FASTOPEN))
+CASE(connecting_messages, (void)syscall(SYS_sendmmsg, -1, NULL, 0, MSG_FASTOPEN))
+CASE(plain_send, (void)syscall(SYS_sendto, -1, "", 0, MSG_NOSIGNAL, NULL, 0))
+CASE(plain_message, (void)syscall(SYS_sendmsg, -1, NULL, MSG_NOSIGNAL))
+CASE(datagram_socket, (void)syscall(SYS_socket, AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP))
+CASE(echo_socket, (void)syscall(SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP))
 CASE(raw_socket, (void)syscall(SYS_socket, AF_INET, SOCK_RAW, 1))
 CASE(packet_socket, (void)syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0))
 CASE(route_socket, (void)syscall(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0))
@@ -241,6 +250,20 @@ static const struct case_of cases[] = {
     ROW(unix_socket, 0, true, true),
     ROW(internet_socket, 0, false, false),
     ROW(internet_socket, SANDBOX_WHEN_TCP, true, true),
+    ROW(several_paths_socket, ALL, false, false),
+    ROW(messages_socket, ALL, false, false),
+    ROW(connecting_send, ALL, false, false),
+#ifdef __GLIBC__
+    ROW(connecting_message, ALL, false, false),
+#else
+    ROW(connecting_message, ALL, true, true), /* see the table */
+#endif
+    ROW(connecting_messages, ALL, false, false),
+    ROW(plain_send, 0, true, true),
+    ROW(plain_message, 0, true, true),
+    ROW(datagram_socket, 0, false, false),
+    ROW(datagram_socket, SANDBOX_WHEN_TCP, true, true),
+    ROW(echo_socket, ALL, false, false),
     ROW(raw_socket, ALL, false, false),
     ROW(packet_socket, ALL, false, false),
     ROW(route_socket, 0, false, false),
