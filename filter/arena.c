@@ -20,7 +20,7 @@ struct arena_block {
     alignas(max_align_t) unsigned char data[];
 };
 
-static struct arena_block *new_block(size_t size) {
+static struct arena_block *new_block(struct arena *arena, size_t size) {
     size_t total;
     /* No object in C is larger than PTRDIFF_MAX; malloc need not be asked. */
     if (__builtin_add_overflow(size, sizeof(struct arena_block), &total) || total > PTRDIFF_MAX)
@@ -31,6 +31,7 @@ static struct arena_block *new_block(size_t size) {
     block->next = NULL;
     block->size = size;
     block->used = 0;
+    arena->held += total;
     return block;
 }
 
@@ -51,7 +52,8 @@ void *arena_alloc(struct arena *arena, size_t size) {
     if (head && head->size - head->used >= rounded)
         return take(head, rounded);
 
-    struct arena_block *block = new_block(rounded > ARENA_BLOCK_SIZE ? rounded : ARENA_BLOCK_SIZE);
+    struct arena_block *block =
+        new_block(arena, rounded > ARENA_BLOCK_SIZE ? rounded : ARENA_BLOCK_SIZE);
     if (!block)
         return NULL;
     if (head && rounded > ARENA_BLOCK_SIZE) {
@@ -93,7 +95,7 @@ struct slice arena_copy(struct arena *arena, struct slice s) {
 }
 
 int arena_reserve(struct arena *arena, size_t size) {
-    arena->blocks = new_block(size);
+    arena->blocks = new_block(arena, size);
     return arena->blocks != NULL ? 0 : -1;
 }
 
@@ -104,5 +106,5 @@ void arena_reset(struct arena *arena) {
         free(block);
         block = next;
     }
-    arena->blocks = NULL;
+    *arena = (struct arena){0};
 }

@@ -11,6 +11,7 @@ struct arena_block;
 /* Zero-initialised is ready for use: `struct arena arena = {0};`. Not thread-safe. */
 struct arena {
     struct arena_block *blocks;
+    size_t held; /* bytes in all blocks */
 };
 
 /* `size` bytes aligned for any type, not zeroed. NULL when memory is out. Owned by the arena. */

@@ -6,6 +6,7 @@
 #include "filter/image_name.h"
 #include "filter/image_rules.h"
 #include "filter/policy.h"
+#include "filter/ps_arguments.h"
 #include "filter/remedy.h"
 #include "filter/session_rules.h"
 
@@ -39,6 +40,11 @@ static bool allows_empty(const struct filter_policy *policy, struct slice value)
 static bool allows_body_only(const struct filter_policy *policy, struct slice value) {
     (void)policy;
     return value.len == 0 || slice_equal(value, SLICE("-"));
+}
+
+static bool allows_ps(const struct filter_policy *policy, struct slice value) {
+    (void)policy;
+    return ps_arguments_are_harmless(value);
 }
 
 static bool has_buildkit(const struct filter_policy *policy) {
@@ -139,6 +145,13 @@ static const struct parameter_rule image_create_parameters[] = {
      "(docker import -)",
      NULL},
     {"fromImage", NULL, NULL, NULL, NULL},
+};
+
+static const struct parameter_rule top_parameters[] = {
+    {"ps_args", allows_ps, "container.ps-arguments",
+     "with these arguments ps could show processes of others; use none, aux, or -o with a list of "
+     "columns that begins with pid",
+     NULL},
 };
 
 static const struct parameter_rule start_parameters[] = {
@@ -263,6 +276,10 @@ struct head_finding head_rule_image_push(const struct head_context *context) {
         .tag = query_first(context->query, SLICE("tag")),
     };
     return judge_image(context, &use, context->name);
+}
+
+struct head_finding head_rule_container_top(const struct head_context *context) {
+    return judge_parameters(context, top_parameters, COUNT(top_parameters));
 }
 
 struct head_finding head_rule_container_start(const struct head_context *context) {

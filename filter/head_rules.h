@@ -32,6 +32,8 @@ head_rule head_rule_build;
 head_rule head_rule_image_create;
 /* POST /images/{name}/push: which images (ImagePush). */
 head_rule head_rule_image_push;
+/* GET /containers/{name}/top: arguments that keep ps to the container (ContainerTop). */
+head_rule head_rule_container_top;
 /* POST /containers/{name}/start: no checkpoint (ContainerStart, experimental parameters). */
 head_rule head_rule_container_start;
 /* POST /networks/{name}/connect: not the network "host". */

@@ -12,8 +12,10 @@ static struct body_finding require_reference(const struct message_context *conte
     while (protobuf_next(&reader, &field))
         if (field.number == REF && field.bytes.len > 0)
             return finding_allow();
-    return finding_deny("buildkit.history", "a list of builds would show what is others'; ask for "
-                                            "one build, by its reference");
+    /* Not a refusal, which the modes audit and learn would let pass. */
+    return finding_bad_request("buildkit.history",
+                               "a list of builds would show what is others'; ask for one build, by "
+                               "its reference");
 }
 
 static const struct message_row history_rows[] = {

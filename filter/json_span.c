@@ -92,7 +92,8 @@ struct slice json_value(struct slice text) {
 
 struct json_walk json_walk_start(struct slice value) {
     bool list = json_is_list(value);
-    if ((!list && !json_is_object(value)) || value_len(value) != value.len)
+    if ((!list && !json_is_object(value)) || value.len < 2 ||
+        value.data[value.len - 1] != (list ? ']' : '}'))
         return (struct json_walk){.bad = true};
     /* Without its brackets. */
     return (struct json_walk){.rest = slice_first(slice_from(value, 1), value.len - 2),
@@ -250,45 +251,50 @@ struct slice json_encode(struct slice text, struct arena *arena) {
     return slice_of(out, used);
 }
 
-/* Whether a key, quotes included, is `name`; false in the end if it is malformed. Only escapes have
- * to be decoded, and only where the key is not too long to be the name: each of its characters is
- * six bytes at the most. */
-static bool compare_key(struct slice key, struct slice name, bool exact, struct arena *scratch,
-                        bool *same) {
+/* The text of a key, quotes included. Only escapes have to be decoded, and only where it is not too
+ * long to be one of `longest` bytes: each of its characters is six bytes at the most. False if it
+ * is malformed. */
+static bool read_key(struct slice key, size_t longest, struct arena *scratch, struct slice *text) {
     enum { LONGEST = 6 };
-    struct slice text = slice_first(slice_from(key, 1), key.len - 2);
-    *same = false;
-    if (text.len / LONGEST > name.len)
-        return true;
-    if (text.len > 0 && memchr(text.data, '\\', text.len) != NULL &&
-        !json_decode(key, scratch, &text))
-        return false;
-    *same = exact ? slice_equal(text, name) : json_key_is(text, name);
-    return true;
+    *text = slice_first(slice_from(key, 1), key.len - 2);
+    return text->len / LONGEST > longest || text->len == 0 ||
+           memchr(text->data, '\\', text->len) == NULL || json_decode(key, scratch, text);
+}
+
+/* Objects have as many keys as whoever wrote them likes: all fields are looked for in one walk, and
+ * nothing of the keys is kept. */
+bool json_find_fields(struct slice object, bool exact, struct json_field *fields, size_t count) {
+    struct slice key;
+    struct slice value;
+    struct slice text;
+    struct arena scratch = {0};
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        fields[i].value = slice_of(NULL, 0);
+        longest = fields[i].name.len > longest ? fields[i].name.len : longest;
+    }
+    struct json_walk walk =
+        json_is_object(object) ? json_walk_start(object) : (struct json_walk){.bad = true};
+    while (!walk.bad && json_walk_next(&walk, &key, &value)) {
+        walk.bad = !read_key(key, longest, &scratch, &text);
+        for (size_t i = 0; i < count && !walk.bad; i++) {
+            if (!(exact ? slice_equal(text, fields[i].name) : json_key_is(text, fields[i].name)))
+                continue;
+            walk.bad = fields[i].value.data != NULL;
+            fields[i].value = value;
+        }
+    }
+    arena_reset(&scratch);
+    return !walk.bad;
 }
 
 enum json_member json_find(struct slice object, struct slice name, bool exact,
                            struct slice *value) {
-    struct slice key;
-    struct slice each;
-    /* Objects have as many keys as whoever wrote them likes: nothing of them is kept. */
-    struct arena scratch = {0};
-    bool found = false;
-    struct json_walk walk =
-        json_is_object(object) ? json_walk_start(object) : (struct json_walk){.bad = true};
-    while (json_walk_next(&walk, &key, &each)) {
-        bool same;
-        if (!compare_key(key, name, exact, &scratch, &same) || (same && found)) {
-            walk.bad = true;
-            break;
-        }
-        if (!same)
-            continue;
-        found = true;
-        *value = each;
-    }
-    arena_reset(&scratch);
-    if (walk.bad)
+    struct json_field field = {.name = name};
+    if (!json_find_fields(object, exact, &field, 1))
         return JSON_MEMBER_BAD;
-    return found ? JSON_MEMBER_FOUND : JSON_MEMBER_ABSENT;
+    if (field.value.data == NULL)
+        return JSON_MEMBER_ABSENT;
+    *value = field.value;
+    return JSON_MEMBER_FOUND;
 }

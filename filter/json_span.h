@@ -24,7 +24,7 @@ struct json_walk {
  * something follows it. */
 struct slice json_value(struct slice text);
 
-/* `value` as json_value gives it. Bad at once if it is neither an object nor a list. */
+/* `value` as json_value or a walk gives it. Bad at once if it is neither an object nor a list. */
 struct json_walk json_walk_start(struct slice value);
 
 /* The next member or element; `key` (with its quotes) is empty in a list. Both point into the text.
@@ -65,5 +65,14 @@ enum json_member {
 /* The member that a Go struct's field `name` reads (keys fold), or with `exact` that of a Go map.
  */
 enum json_member json_find(struct slice object, struct slice name, bool exact, struct slice *value);
+
+/* A key, and the member that it stands for. */
+struct json_field {
+    struct slice name;
+    struct slice value; /* its data is NULL where there is none */
+};
+
+/* The same for several at once, in one walk. False as JSON_MEMBER_BAD. */
+bool json_find_fields(struct slice object, bool exact, struct json_field *fields, size_t count);
 
 #endif

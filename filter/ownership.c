@@ -73,7 +73,7 @@ struct slice ownership_of(const struct filter_client *client,
 /* --- parts --- */
 
 struct ownership_finding ownership_add(struct ownership_plan *plan, struct ownership_ref ref) {
-    if (plan->ref_count == OWNERSHIP_MAX_REFS)
+    if (plan->ref_count == plan->ref_room)
         return ownership_bad("ownership.objects",
                              "the request names too many containers, networks and volumes");
     plan->refs[plan->ref_count++] = ref;
@@ -193,6 +193,15 @@ static bool wants_body(enum ownership_scope scope) {
            scope == OWNERSHIP_CREATE_NETWORK || scope == OWNERSHIP_CREATE_VOLUME;
 }
 
+/* How many objects a request may come to name. A stream keeps its plan for as long as it lasts, so
+ * there is no more room than its route can need. */
+static size_t room_for(enum ownership_scope scope, const struct target *target) {
+    if (wants_body(scope) || scope == OWNERSHIP_CONTAINER_START ||
+        (scope == OWNERSHIP_LIST && slice_equal(target->path, SLICE("/containers/json"))))
+        return OWNERSHIP_MAX_REFS;
+    return 2; /* an exec and its container */
+}
+
 static struct ownership_finding refuse_endpoint(const struct endpoint *endpoint,
                                                 struct arena *arena) {
     const char *reason =
@@ -244,10 +253,11 @@ struct ownership_finding ownership_head(const struct filter_policy *policy,
         choose(policy, request->method, &target, arena, &endpoint, &name);
     if (finding.decision != FILTER_ALLOW)
         return finding;
-    plan->refs = arena_alloc(arena, OWNERSHIP_MAX_REFS * sizeof *plan->refs);
+    plan->scope = scope_of(endpoint);
+    plan->ref_room = room_for(plan->scope, &target);
+    plan->refs = arena_alloc(arena, plan->ref_room * sizeof *plan->refs);
     if (plan->refs == NULL)
         return ownership_no_memory();
-    plan->scope = scope_of(endpoint);
     plan->wants_body = wants_body(plan->scope);
     enum ownership_kind kind;
     if (!path_kind(plan->scope, &kind))

@@ -81,10 +81,10 @@ struct ownership_plan {
     enum ownership_scope scope;
     bool wants_body; /* ownership_body is to be called with it */
     bool body_given;
-    struct slice target;        /* as it is to be */
-    struct slice body;          /* the same, where body_given */
-    struct ownership_ref *refs; /* OWNERSHIP_MAX_REFS of them */
-    size_t ref_count;
+    struct slice target; /* as it is to be */
+    struct slice body;   /* the same, where body_given */
+    struct ownership_ref *refs;
+    size_t ref_count, ref_room; /* at most OWNERSHIP_MAX_REFS */
 };
 
 struct ownership_finding {
@@ -104,7 +104,7 @@ struct ownership_finding ownership_head(const struct filter_policy *policy,
                                         const struct filter_request *request, struct slice owner,
                                         struct arena *arena, struct ownership_plan *plan);
 
-/* `body` is the payload, and outlives the plan. */
+/* `body` is the payload. Where nothing of it is changed plan->body is still the same slice. */
 struct ownership_finding ownership_body(struct ownership_plan *plan, struct slice body,
                                         struct arena *arena);
 

@@ -7,24 +7,24 @@ static const char two_readings[] =
     "the body holds a key twice, or something else than the engine reads there; send each once";
 
 struct ownership_finding ownership_label(const struct ownership_plan *plan, struct slice object,
-                                         struct arena *arena, struct slice *labelled) {
+                                         struct arena *arena, struct text_edit *edit) {
     struct slice labels = {0};
     struct slice value;
+    *edit = (struct text_edit){0};
     char *pair = arena_printf(arena, "\"" OWNERSHIP_LABEL "\":\"%.*s\"", SLICE_ARGS(plan->owner));
     if (pair == NULL)
         return ownership_no_memory();
     enum json_member there = json_find(object, SLICE("Labels"), false, &labels);
     if (there == JSON_MEMBER_BAD)
         return ownership_bad("ownership.labels", two_readings);
-    struct text_edit edit = {0};
     const char *text = NULL;
     if (there == JSON_MEMBER_ABSENT) {
         text = arena_printf(arena, "\"Labels\":{%s}%s", pair, json_is_hollow(object) ? "" : ",");
-        edit.at = 1;
+        edit->at = 1;
     } else if (json_is_null(labels)) {
         text = arena_printf(arena, "{%s}", pair);
-        edit.at = (size_t)(labels.data - object.data);
-        edit.len = labels.len;
+        edit->at = (size_t)(labels.data - object.data);
+        edit->len = labels.len;
     } else {
         switch (json_find(labels, SLICE(OWNERSHIP_LABEL), true, &value)) {
         case JSON_MEMBER_ABSENT:
@@ -36,13 +36,12 @@ struct ownership_finding ownership_label(const struct ownership_plan *plan, stru
             return ownership_bad("ownership.labels", two_readings);
         }
         text = arena_printf(arena, "%s%s", pair, json_is_hollow(labels) ? "" : ",");
-        edit.at = (size_t)(labels.data - object.data) + 1;
+        edit->at = (size_t)(labels.data - object.data) + 1;
     }
     if (text == NULL)
         return ownership_no_memory();
-    edit.text = slice_from_string(text);
-    *labelled = ownership_edit(object, &edit, 1, arena);
-    return labelled->data == NULL ? ownership_no_memory() : ownership_allow();
+    edit->text = slice_from_string(text);
+    return ownership_allow();
 }
 
 /* A member that is an object's name; empty where it is absent, null or "". `value` is where it
@@ -126,12 +125,12 @@ struct ownership_finding ownership_body(struct ownership_plan *plan, struct slic
     if (plan->scope == OWNERSHIP_NETWORK_MEMBER)
         return read_member(plan, arena);
     struct slice object = json_value(body);
-    struct slice labelled;
-    struct ownership_finding finding = ownership_label(plan, object, arena, &labelled);
+    struct text_edit edit;
+    struct ownership_finding finding = ownership_label(plan, object, arena, &edit);
     if (finding.decision != FILTER_ALLOW)
         return finding;
-    struct text_edit whole = {(size_t)(object.data - body.data), object.len, labelled};
-    plan->body = ownership_edit(body, &whole, 1, arena);
+    edit.at += (size_t)(object.data - body.data);
+    plan->body = ownership_edit(body, &edit, 1, arena);
     if (plan->body.data == NULL)
         return ownership_no_memory();
     if (plan->scope == OWNERSHIP_CREATE_CONTAINER)

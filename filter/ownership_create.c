@@ -99,11 +99,13 @@ static char *volume_body(const struct reader *reader, struct slice name, struct 
 static struct ownership_finding add_volume(const struct reader *reader, struct slice name,
                                            struct slice driver, struct slice options,
                                            struct slice labels) {
-    struct slice labelled;
-    struct ownership_finding finding =
-        ownership_label(reader->plan, labels, reader->arena, &labelled);
+    struct text_edit edit;
+    struct ownership_finding finding = ownership_label(reader->plan, labels, reader->arena, &edit);
     if (finding.decision != FILTER_ALLOW)
         return finding;
+    struct slice labelled = ownership_edit(labels, &edit, 1, reader->arena);
+    if (labelled.data == NULL)
+        return ownership_no_memory();
     char *body = volume_body(reader, name, driver, options,
                              slice_first(slice_from(labelled, 1), labelled.len - 2));
     if (body == NULL)
@@ -125,49 +127,68 @@ static struct ownership_finding read_bind(const struct reader *reader, struct sl
     return add_volume(reader, slice_first(text, source), SLICE("\"\""), SLICE("null"), SLICE("{}"));
 }
 
-/* --- mounts --- */
+/* --- members --- */
 
-/* A member of an object that may be absent or null, and is as `empty` says then. */
-static bool member_or(struct slice object, struct slice key, struct slice empty,
-                      struct slice *value) {
-    *value = empty;
-    if (json_is_null(object))
-        return true;
-    enum json_member found = json_find(object, key, false, value);
-    if (found == JSON_MEMBER_FOUND && json_is_null(*value))
-        *value = empty;
-    return found != JSON_MEMBER_BAD;
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The members of an object that may be absent; those that are absent or null are "null". */
+static bool find_fields(struct slice object, struct json_field *fields, size_t count) {
+    bool there = object.len > 0 && !json_is_null(object);
+    if (there && !json_find_fields(object, false, fields, count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!there || fields[i].value.data == NULL)
+            fields[i].value = SLICE("null");
+    return true;
 }
 
+/* A string that may be absent; empty then. */
+static bool decode(struct slice value, struct arena *arena, struct slice *text) {
+    *text = slice_of("", 0);
+    return json_is_null(value) || json_decode(value, arena, text);
+}
+
+/* --- mounts --- */
+
 static struct ownership_finding read_mount(const struct reader *reader, struct slice mount) {
-    const struct slice null = SLICE("null");
+    struct json_field fields[] = {
+        {.name = SLICE("Type")}, {.name = SLICE("Source")}, {.name = SLICE("VolumeOptions")}};
+    struct json_field options[] = {{.name = SLICE("Labels")}, {.name = SLICE("DriverConfig")}};
+    struct json_field driver[] = {{.name = SLICE("Name")}, {.name = SLICE("Options")}};
     struct slice type;
     struct slice source;
-    struct slice options;
-    struct slice labels;
-    struct slice driver;
-    struct slice name;
-    struct slice settings;
-    if (!member_or(mount, SLICE("Type"), SLICE("\"\""), &type) ||
-        !member_or(mount, SLICE("Source"), SLICE("\"\""), &source) ||
-        !member_or(mount, SLICE("VolumeOptions"), null, &options) ||
-        !json_decode(type, reader->arena, &type) || !json_decode(source, reader->arena, &source) ||
-        !member_or(options, SLICE("Labels"), null, &labels) ||
-        !member_or(options, SLICE("DriverConfig"), null, &driver) ||
-        !member_or(driver, SLICE("Name"), SLICE("\"\""), &name) ||
-        !member_or(driver, SLICE("Options"), null, &settings))
+    if (!find_fields(mount, fields, COUNT(fields)) ||
+        !find_fields(fields[2].value, options, COUNT(options)) ||
+        !find_fields(options[1].value, driver, COUNT(driver)) ||
+        !decode(fields[0].value, reader->arena, &type) ||
+        !decode(fields[1].value, reader->arena, &source))
         return bad();
     if (slice_equal(type, SLICE("bind")) || slice_equal(type, SLICE("tmpfs")) ||
         slice_equal(type, SLICE("image")))
         return ownership_allow();
-    char *holder = arena_printf(reader->arena, "{\"Labels\":%.*s}", SLICE_ARGS(labels));
-    struct slice unused;
+    char *holder = arena_printf(reader->arena, "{\"Labels\":%.*s}", SLICE_ARGS(options[0].value));
+    struct text_edit unused;
     if (holder == NULL)
         return ownership_no_memory();
     /* An anonymous one stays without a label, and must not get somebody else's. */
     if (source.len == 0)
         return ownership_label(reader->plan, slice_from_string(holder), reader->arena, &unused);
-    return add_volume(reader, source, name, settings, slice_from_string(holder));
+    struct slice name = json_is_null(driver[0].value) ? SLICE("\"\"") : driver[0].value;
+    return add_volume(reader, source, name, driver[1].value, slice_from_string(holder));
+}
+
+static struct ownership_finding read_mounts(const struct reader *reader, struct slice list) {
+    struct slice key;
+    struct slice mount;
+    struct ownership_finding finding = ownership_allow();
+    if (json_is_null(list))
+        return finding;
+    if (!json_is_list(list))
+        return bad();
+    struct json_walk walk = json_walk_start(list);
+    while (finding.decision == FILTER_ALLOW && json_walk_next(&walk, &key, &mount))
+        finding = read_mount(reader, mount);
+    return walk.bad ? bad() : finding;
 }
 
 /* --- fields --- */
@@ -197,14 +218,11 @@ static struct ownership_finding read_string(const struct reader *reader,
     return text.len == 0 ? ownership_allow() : field->read(reader, value, text);
 }
 
-static struct ownership_finding read_field(const struct reader *reader, struct slice object,
-                                           const struct string_field *field) {
-    struct slice value;
+static struct ownership_finding read_field(const struct reader *reader,
+                                           const struct string_field *field, struct slice value) {
     struct slice key;
     struct slice each;
     struct ownership_finding finding = ownership_allow();
-    if (!member_or(object, field->name, SLICE("null"), &value))
-        return bad();
     if (json_is_null(value))
         return finding;
     if (!field->list || json_is_string(value))
@@ -217,71 +235,70 @@ static struct ownership_finding read_field(const struct reader *reader, struct s
     return walk.bad ? bad() : finding;
 }
 
-static struct ownership_finding read_mounts(const struct reader *reader, struct slice object) {
-    struct slice list;
-    struct slice key;
-    struct slice mount;
-    struct ownership_finding finding = ownership_allow();
-    if (!member_or(object, SLICE("Mounts"), SLICE("[]"), &list) || !json_is_list(list))
-        return bad();
-    struct json_walk walk = json_walk_start(list);
-    while (finding.decision == FILTER_ALLOW && json_walk_next(&walk, &key, &mount))
-        finding = read_mount(reader, mount);
-    return walk.bad ? bad() : finding;
-}
-
-/* HostConfig, or the top level, where old engines read its fields too. */
-static struct ownership_finding read_host_config(const struct reader *reader, struct slice object) {
-    for (size_t i = 0; i < sizeof string_fields / sizeof string_fields[0]; i++) {
-        struct ownership_finding finding = read_field(reader, object, &string_fields[i]);
-        if (finding.decision != FILTER_ALLOW)
-            return finding;
-    }
-    return read_mounts(reader, object);
-}
-
 /* One network by its name, and by the id that the engine prefers to it (moby, getNetworkID). */
 static struct ownership_finding read_endpoint(const struct reader *reader, struct slice key,
                                               struct slice endpoint) {
+    struct json_field id[] = {{.name = SLICE("NetworkID")}};
     struct slice name;
-    struct slice id;
     struct slice text;
     if (!json_decode(key, reader->arena, &name) || name.len == 0)
         return bad();
     struct ownership_finding finding = add_network(reader, name);
-    if (finding.decision != FILTER_ALLOW || json_is_null(endpoint))
+    if (finding.decision != FILTER_ALLOW)
         return finding;
-    if (!member_or(endpoint, SLICE("NetworkID"), SLICE("\"\""), &id) ||
-        !json_decode(id, reader->arena, &text))
+    if (!find_fields(endpoint, id, COUNT(id)) || !decode(id[0].value, reader->arena, &text))
         return bad();
-    return text.len == 0 ? finding
-                         : add(reader, OWNERSHIP_A_NETWORK, id, SLICE(""), text, SLICE(""));
+    return text.len == 0
+               ? finding
+               : add(reader, OWNERSHIP_A_NETWORK, id[0].value, SLICE(""), text, SLICE(""));
 }
 
-static struct ownership_finding read_endpoints(const struct reader *reader, struct slice object) {
-    struct slice config;
-    struct slice endpoints;
+static struct ownership_finding read_endpoints(const struct reader *reader, struct slice config) {
+    struct json_field endpoints[] = {{.name = SLICE("EndpointsConfig")}};
     struct slice key;
     struct slice endpoint;
     struct ownership_finding finding = ownership_allow();
-    if (!member_or(object, SLICE("NetworkingConfig"), SLICE("null"), &config) ||
-        !member_or(config, SLICE("EndpointsConfig"), SLICE("{}"), &endpoints) ||
-        !json_is_object(endpoints))
+    if (!find_fields(config, endpoints, COUNT(endpoints)))
         return bad();
-    struct json_walk walk = json_walk_start(endpoints);
+    if (json_is_null(endpoints[0].value))
+        return finding;
+    if (!json_is_object(endpoints[0].value))
+        return bad();
+    struct json_walk walk = json_walk_start(endpoints[0].value);
     while (finding.decision == FILTER_ALLOW && json_walk_next(&walk, &key, &endpoint))
         finding = read_endpoint(reader, key, endpoint);
     return walk.bad ? bad() : finding;
 }
 
+/* What stands in HostConfig, or at the top level, where old engines read its fields too; the latter
+ * has the last two besides. */
+enum { MOUNTS = COUNT(string_fields), HOST_CONFIG, NETWORKING_CONFIG, FIELDS };
+
+static struct ownership_finding read_fields(const struct reader *reader, struct slice object,
+                                            struct json_field *fields) {
+    for (size_t i = 0; i < COUNT(string_fields); i++)
+        fields[i].name = string_fields[i].name;
+    fields[MOUNTS].name = SLICE("Mounts");
+    fields[HOST_CONFIG].name = SLICE("HostConfig");
+    fields[NETWORKING_CONFIG].name = SLICE("NetworkingConfig");
+    if (!find_fields(object, fields, FIELDS))
+        return bad();
+    for (size_t i = 0; i < COUNT(string_fields); i++) {
+        struct ownership_finding finding = read_field(reader, &string_fields[i], fields[i].value);
+        if (finding.decision != FILTER_ALLOW)
+            return finding;
+    }
+    return read_mounts(reader, fields[MOUNTS].value);
+}
+
 struct ownership_finding ownership_create(struct ownership_plan *plan, struct arena *arena) {
     const struct reader reader = {plan, arena};
-    struct slice object = json_value(plan->body);
-    struct slice host_config;
-    if (!member_or(object, SLICE("HostConfig"), SLICE("null"), &host_config))
-        return bad();
-    struct ownership_finding finding = read_host_config(&reader, object);
-    if (finding.decision == FILTER_ALLOW && !json_is_null(host_config))
-        finding = read_host_config(&reader, host_config);
-    return finding.decision == FILTER_ALLOW ? read_endpoints(&reader, object) : finding;
+    struct json_field fields[FIELDS];
+    struct json_field nested[FIELDS];
+    struct ownership_finding finding = read_fields(&reader, json_value(plan->body), fields);
+    if (finding.decision == FILTER_ALLOW)
+        finding = read_fields(&reader, fields[HOST_CONFIG].value, nested);
+    return finding.decision == FILTER_ALLOW
+               ? read_endpoints(&reader, fields[NETWORKING_CONFIG].value)
+               : finding;
 }

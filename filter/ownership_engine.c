@@ -107,8 +107,7 @@ static enum ownership_answer judge_labels(const struct ownership_plan *plan, str
 
 /* The networks that a container joins when it starts, as the engine will look them up: by id where
  * it has one (moby, getNetworkID). A name may be another network's by now. */
-static bool add_networks(struct ownership_plan *plan, struct slice container, struct arena *arena) {
-    struct slice settings = member(container, SLICE("NetworkSettings"));
+static bool add_networks(struct ownership_plan *plan, struct slice settings, struct arena *arena) {
     struct slice networks = member(settings, SLICE("Networks"));
     struct slice key;
     struct slice endpoint;
@@ -130,32 +129,32 @@ static bool add_networks(struct ownership_plan *plan, struct slice container, st
     return !walk.bad && walk.list == false;
 }
 
-static enum ownership_answer judge_container(struct ownership_plan *plan, size_t index,
-                                             struct slice object, struct arena *arena) {
-    struct slice config = member(object, SLICE("Config"));
-    struct slice labels = member(config, SLICE("Labels"));
-    enum ownership_answer answer = judge_labels(plan, labels, arena);
-    if (answer == OWNERSHIP_OWN && plan->refs[index].joins && !add_networks(plan, object, arena))
-        return OWNERSHIP_UNCLEAR;
-    return answer;
-}
-
 enum ownership_answer ownership_answer(struct ownership_plan *plan, size_t index,
                                        struct slice answer, struct arena *arena) {
+    enum { IDENTITY, CONFIG, NETWORK_SETTINGS, LABELS };
     struct ownership_ref *ref = &plan->refs[index];
-    struct slice object = json_value(answer);
-    if (!json_is_object(object))
-        return OWNERSHIP_UNCLEAR;
-    struct slice key = ref->kind == OWNERSHIP_AN_EXEC    ? SLICE("ContainerID")
-                       : ref->kind == OWNERSHIP_A_VOLUME ? SLICE("Name")
-                                                         : SLICE("Id");
-    struct slice id = text_member(object, key, arena);
-    if (ref->kind == OWNERSHIP_A_VOLUME ? !slice_equal(id, ref->name) : !is_id(id))
+    struct json_field fields[] = {
+        [IDENTITY] = {.name = ref->kind == OWNERSHIP_AN_EXEC    ? SLICE("ContainerID")
+                              : ref->kind == OWNERSHIP_A_VOLUME ? SLICE("Name")
+                                                                : SLICE("Id")},
+        [CONFIG] = {.name = SLICE("Config")},
+        [NETWORK_SETTINGS] = {.name = SLICE("NetworkSettings")},
+        [LABELS] = {.name = SLICE("Labels")},
+    };
+    struct slice id;
+    if (!json_find_fields(json_value(answer), true, fields, sizeof fields / sizeof fields[0]) ||
+        !json_decode(fields[IDENTITY].value, arena, &id) ||
+        (ref->kind == OWNERSHIP_A_VOLUME ? !slice_equal(id, ref->name) : !is_id(id)))
         return OWNERSHIP_UNCLEAR;
     ref->id = id;
+    enum ownership_answer found;
     switch (ref->kind) {
     case OWNERSHIP_A_CONTAINER:
-        return judge_container(plan, index, object, arena);
+        found = judge_labels(plan, member(fields[CONFIG].value, SLICE("Labels")), arena);
+        return found == OWNERSHIP_OWN && ref->joins &&
+                       !add_networks(plan, fields[NETWORK_SETTINGS].value, arena)
+                   ? OWNERSHIP_UNCLEAR
+                   : found;
     case OWNERSHIP_AN_EXEC:
         /* It is its container's; but to the client it is the exec that is not there. */
         return ownership_add(plan, (struct ownership_ref){.kind = OWNERSHIP_A_CONTAINER,
@@ -168,5 +167,5 @@ enum ownership_answer ownership_answer(struct ownership_plan *plan, size_t index
     case OWNERSHIP_A_VOLUME:
         break;
     }
-    return judge_labels(plan, member(object, SLICE("Labels")), arena);
+    return judge_labels(plan, fields[LABELS].value, arena);
 }

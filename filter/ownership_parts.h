@@ -39,10 +39,10 @@ struct slice ownership_label_filter(const struct ownership_plan *plan, struct ar
 struct ownership_finding ownership_query(struct ownership_plan *plan, const struct target *target,
                                          struct arena *arena);
 
-/* Puts the owner's label into the "Labels" of an object, which may be absent or null. Denied if it
- * has that label already. `*labelled` is the object with it. */
+/* The change of an object that puts the owner's label into its "Labels", which may be absent or
+ * null. Denied if it has that label already. */
 struct ownership_finding ownership_label(const struct ownership_plan *plan, struct slice object,
-                                         struct arena *arena, struct slice *labelled);
+                                         struct arena *arena, struct text_edit *edit);
 
 /* The objects that a container's creation names in plan->body. */
 struct ownership_finding ownership_create(struct ownership_plan *plan, struct arena *arena);

@@ -17,6 +17,12 @@ static bool settings_make_sense(const struct filter_settings *settings, char *er
         snprintf(error, size, "unknown BuildKit setting %d", (int)settings->buildkit);
         return false;
     }
+    if (settings->ownership && settings->buildkit == FILTER_BUILDKIT_OPAQUE) {
+        snprintf(error, size,
+                 "ownership needs BuildKit's calls to be looked at, by which clients could get at "
+                 "each other's builds: --buildkit (\"build.buildkit\") must be inspect or deny");
+        return false;
+    }
     unsigned floor = settings->api_floor_minor;
     if (floor != 0 && (floor < POLICY_LOWEST_MINOR || floor > TARGET_MAX_MINOR)) {
         snprintf(error, size,

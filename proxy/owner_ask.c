@@ -3,33 +3,24 @@
 #include "proxy/owner_state.h"
 #include "proxy/worker.h"
 
-enum { MAX_ANSWER = 1024 * 1024 };
+/* An inspection holds what the creation's body held, the command twice, and the image's
+ * configuration; and some characters are six bytes there. Room for what comes of any body of 1 MiB,
+ * which is the limit by default, unless it is made for being long. */
+enum { MAX_ANSWER = 4 * 1024 * 1024 };
 
 static struct upstream_pool *pool_of(struct conn *conn) {
     return &conn->worker->upstreams;
 }
 
-/* Answers that are held count as bodies to be judged do: one is bounded, but not how many clients
- * ask at a time. False when there is no room for another large one. */
-static bool charge(struct conn *conn, size_t size) {
-    struct owner_check *check = conn->request.owner;
-    size_t *total = &conn->worker->judged_bytes;
-    *total = *total - check->charged + size;
-    conn->charged = conn->charged - check->charged + size;
-    check->charged = size;
-    return size <= BUFFER_SIZE || *total <= WORKER_JUDGED_BUDGET;
-}
-
 static enum progress take_upstream(struct conn *conn, bool fresh) {
     struct owner_check *check = conn->request.owner;
-    (void)charge(conn, 0);
+    (void)owner_charge(conn, 0);
     conn->upstream = upstream_take(pool_of(conn), conn, fresh);
     if (conn->upstream == NULL)
         return reply_fault(conn, 503, "out of memory");
     conn->upstream_head_seen = 0;
     check->sent = check->head_len = check->body_len = 0;
     check->phase = OWNER_CONNECT;
-    deadline_arm(&conn->worker->deadlines, &conn->deadline, DEADLINE_CONNECT, conn->worker->now);
     return PROGRESS_NEXT;
 }
 
@@ -175,7 +166,7 @@ static enum progress end_answer(struct conn *conn) {
     if (payload.data == NULL)
         return reply_fault(conn, 503, "out of memory");
     buffer_consume(in, &conn->worker->pools.buffers, len);
-    (void)charge(conn, 0);
+    (void)owner_charge(conn, 0);
     if (check->response.keep_alive)
         upstream_give(pool_of(conn), conn->upstream);
     else
@@ -231,8 +222,8 @@ static enum progress read_answer(struct conn *conn) {
             return PROGRESS_WAIT;
         if (!buffer_reserve(in, &conn->worker->pools.buffers, MAX_ANSWER))
             return no_answer(conn, "out of memory");
-        if (!charge(conn, in->capacity)) {
-            (void)charge(conn, 0);
+        if (!owner_charge(conn, in->capacity)) {
+            (void)owner_charge(conn, 0);
             return reply_fault(conn, 503, "too many large requests at a time; try again");
         }
         size_t room = 0;

@@ -50,6 +50,21 @@ static bool rewrite(struct conn *conn) {
     return true;
 }
 
+bool owner_charge(struct conn *conn, size_t answer) {
+    enum { SMALL = 4 * BUFFER_SIZE }; /* an ordinary creation with its copies */
+    size_t *total = &conn->worker->judged_bytes;
+    size_t size = answer;
+    if (conn->request.owner->plan.body_given)
+        size += conn->in.capacity + conn->arena.held;
+    *total = *total - conn->charged + size;
+    conn->charged = size;
+    return size <= SMALL || *total <= WORKER_JUDGED_BUDGET;
+}
+
+static enum progress too_many(struct conn *conn) {
+    return reply_fault(conn, 503, "too many large requests at a time; try again");
+}
+
 static bool is_changed(const struct conn_request *request, struct slice target) {
     return request->http.judged.target.data != target.data;
 }
@@ -104,16 +119,18 @@ void owner_judge_body(struct conn *conn, struct slice body) {
     struct conn_request *request = &conn->request;
     struct ownership_plan *plan = &request->owner->plan;
     const struct filter_policy *policy = request->client->policy;
-    struct slice copy = arena_copy(&conn->arena, body);
     struct ownership_finding finding = {.decision = FILTER_ALLOW};
-    if (copy.data == NULL) {
+    plan->body = body;
+    plan->body_given = true;
+    if (plan->wants_body)
+        finding = ownership_body(plan, body, &conn->arena);
+    /* It goes up from the arena, whether it was changed or not. */
+    if (plan->body.data == body.data)
+        plan->body = arena_copy(&conn->arena, body);
+    if (plan->body.data == NULL) {
         refuse_memory(conn);
         return;
     }
-    plan->body = copy;
-    plan->body_given = true;
-    if (plan->wants_body)
-        finding = ownership_body(plan, copy, &conn->arena);
     request->verdict = filter_judge_body(policy, &request->http.judged, plan->body, &conn->arena);
     if (finding.decision != FILTER_ALLOW)
         refuse(conn, finding.decision, finding.rule, finding.reason);
@@ -124,29 +141,39 @@ enum progress owner_check_begin(struct conn *conn, size_t body, bool whole) {
     check->body = body;
     check->whole = whole;
     if (check->plan.body_given) {
-        /* It goes up from the copy. */
         buffer_consume(&conn->in, &conn->worker->pools.buffers, body);
         check->body = 0;
     }
+    if (!owner_charge(conn, 0))
+        return too_many(conn);
     conn->state = CONN_OWNER;
+    /* One deadline for all questions: however many objects a request names, it holds what it holds
+     * no longer. */
+    deadline_arm(&conn->worker->deadlines, &conn->deadline, DEADLINE_CONNECT, conn->worker->now);
     return PROGRESS_NEXT;
 }
 
-/* All objects are the client's own: the request, with their ids in it, is judged once more. */
+/* All objects are the client's own: the request, if their ids are in it now, is judged once more.
+ */
 static enum progress settle(struct conn *conn) {
     struct conn_request *request = &conn->request;
     struct owner_check *check = request->owner;
     struct ownership_plan *plan = &check->plan;
     const struct filter_policy *policy = request->client->policy;
+    const char *target = plan->target.data;
+    const char *body = plan->body.data;
     deadline_cancel(&conn->worker->deadlines, &conn->deadline);
     if (!ownership_apply(plan, &conn->arena) ||
         ((is_changed(request, plan->target) || plan->body_given) && !rewrite(conn)))
         return reply_fault(conn, 503, "out of memory");
+    if (!owner_charge(conn, 0))
+        return too_many(conn);
     request->owner = NULL;
-    request->verdict =
-        plan->body_given
-            ? filter_judge_body(policy, &request->http.judged, plan->body, &conn->arena)
-            : filter_judge_head(policy, &request->http.judged, &conn->arena);
+    if (plan->target.data != target || plan->body.data != body)
+        request->verdict =
+            plan->body_given
+                ? filter_judge_body(policy, &request->http.judged, plan->body, &conn->arena)
+                : filter_judge_head(policy, &request->http.judged, &conn->arena);
     return conn_act(conn, conn_passes(conn), check->body, check->whole);
 }
 

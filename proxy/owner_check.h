@@ -13,7 +13,7 @@
  * request's head may be another one afterwards. */
 void owner_judge_head(struct conn *conn);
 
-/* The same for the body's payload, of which a copy is taken. */
+/* The same for the body's payload, which need not outlive the call. */
 void owner_judge_body(struct conn *conn, struct slice body);
 
 /* An approved request; `body` and `whole` as conn_act has them. */

@@ -23,10 +23,14 @@ struct owner_check {
     struct http_response response;
     size_t head_len; /* of the answer, 0 until it has come */
     size_t body_len; /* of its body, as far as it has been looked at */
-    size_t charged;  /* for the answer, of what the connection is charged with */
     size_t body;     /* as of conn_act */
     bool whole;
 };
+
+/* What is held counts as bodies to be judged do: the body in all its copies, and `answer` bytes of
+ * the engine's. Each is bounded, but not how many clients ask at a time. False when there is no
+ * room for another large request. */
+bool owner_charge(struct conn *conn, size_t answer);
 
 /* One step of asking; NEXT with check->phase OWNER_NEXT: the answer was that it is the client's
  * own.

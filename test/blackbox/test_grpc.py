@@ -271,3 +271,22 @@ def test_goaway_passes(grpc):
     client, engine, _ = grpc
     client.send(frame(GOAWAY, 0, 0, bytes(8)))
     wait_until(lambda: any(kind == GOAWAY for kind, *_ in engine.frames))
+
+
+@pytest.mark.parametrize("mode", ("enforce", "audit"))
+def test_with_ownership_nobody_lists_builds(make_rig, tmp_path, mode):
+    """In no mode: who has a running build's reference could act as that build."""
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"schema": 1, "ownership": true}')
+    rig = make_rig(("unix", "unix"), "--policy-file", policy, "--mode", mode)
+    rig.handler = engine = Engine()
+    client = rig.client()
+
+    def history(stream, request):
+        return (call(stream, b"ListenBuildHistory") +
+                frame(DATA, END_STREAM, stream, message(request)))
+    client.send(UPGRADE + GREETING + history(1, b"\x18\x01") + history(3, b"\x12\x03own"))
+    assert client.read_head().status == 101
+    assert_refused(client, 1, "buildkit.history")
+    assert_answered(client, 3)
+    assert [kind for kind, _ in engine.of(1)] == [HEADERS, RST_STREAM]

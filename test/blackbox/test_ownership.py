@@ -11,7 +11,7 @@ import pytest
 
 from client import assert_refusal, build_request
 from proxy_process import Proxy, sanitizer
-from recorder import Recorder
+from recorder import Recorder, wait_until
 from tenants import UIDS, client_named, client_of, policy
 
 ID = "0123456789abcdef" * 4
@@ -284,6 +284,36 @@ def test_tunnels_keep_no_share_of_the_budget_for_judged_bodies(tmp_path):
         owned.close()
 
 
+def test_every_copy_of_a_body_counts(tmp_path):
+    """Fewer bodies than there were room for, if only one copy of each were held."""
+    owned = Owned(tmp_path, ["--workers", "1"])
+    go = threading.Event()
+
+    def stall(connection, head, body):
+        go.wait(30)
+        connection.reply()
+    owned.engine.then = stall
+    request = build_request("POST", "/containers/create", ["Content-Type: application/json"],
+                            b'{"Image":"x"%b}' % (b" " * 1_000_000))
+    clients = [owned.client() for _ in range(50)]
+    try:
+        for client in clients:
+            client.send(request)
+        owned.proxy.wait_log("status=503")
+        with owned.client() as client:  # a small one has room in any case
+            client.send(build_request("POST", "/containers/create",
+                                      ["Content-Type: application/json"], b'{"Image":"small"}'))
+            wait_until(lambda: any(b"small" in body for _, body in owned.recorder.requests()), 10,
+                       "the small creation")
+        go.set()
+        assert [client.read_response().status for client in clients].count(503) >= 10
+    finally:
+        go.set()
+        for client in clients:
+            client.close()
+        owned.close()
+
+
 def test_keys_of_an_answer_are_not_kept(owned):
     """Of a container with long labels nothing stays while its log is followed."""
     if sanitizer():
@@ -362,6 +392,17 @@ def test_an_unclear_answer_is_no_consent(owned, answer):
     assert all(b"DELETE" not in head for head, _ in owned.recorder.requests())
 
 
+def test_what_was_made_of_the_longest_body_is_reached(owned):
+    """Its inspection has the command twice; and there is an end to what is read."""
+    web = container()
+    for length, status in ((1_900_000, 200), (2_200_000, 502)):
+        web["Args"] = ["x" * length]
+        web["Config"]["Cmd"] = web["Args"]
+        owned.engine.objects["/containers/web/json"] = web
+        with owned.client() as client:
+            assert client.request("DELETE", "/containers/web").status == status
+
+
 def test_a_silent_engine_is_not_waited_for(tmp_path):
     owned = Owned(tmp_path, ["--connect-timeout", "300ms"])
     try:
@@ -371,6 +412,32 @@ def test_a_silent_engine_is_not_waited_for(tmp_path):
         with owned.client() as client:
             assert client.request("GET", "/_ping").status == 200
     finally:
+        owned.close()
+
+
+def test_many_questions_share_one_deadline(tmp_path):
+    """Each answer comes in time, but not all of them."""
+    owned = Owned(tmp_path, ["--connect-timeout", "1s"])
+    stop = threading.Event()
+
+    def late(connection):
+        stop.wait(0.4)
+        connection.reply(200, json.dumps(container()).encode())
+    names = [f"c{i}" for i in range(40)]
+    owned.engine.objects |= {f"/containers/{name}/json": late for name in names}
+    try:
+        with owned.client() as client:
+            response = client.request("POST", "/containers/create",
+                                      ["Content-Type: application/json"],
+                                      json.dumps({"HostConfig": {"Links": names}}).encode())
+            assert response.status == 504
+        assert 1 <= len(owned.recorder.requests()) < len(names)
+        with owned.client() as client:
+            body = json.dumps({"HostConfig": {"Links": names[:1]}}).encode()
+            assert client.request("POST", "/containers/create",
+                                  ["Content-Type: application/json"], body).status == 200
+    finally:
+        stop.set()
         owned.close()
 
 

@@ -161,6 +161,15 @@ def test_exec(tenants, made):
     assert status == 200 and json.loads(body)["ID"] == made["exec"]
 
 
+def test_top(tenants, made):
+    a = tenants[0]
+    for arguments in ((), ("aux",), ("-o", "pid,args"), ("-eo", "pid,user", "-o", "args")):
+        assert "sleep 600" in a.docker("top", "job-a", *arguments).stdout
+    # The engine would look for the container's process ids among the processes' ages.
+    result = a.docker("top", "job-a", "-oetimes=PID", "-oargs", "axfe", check=False)
+    assert "(container.ps-arguments)" in result.stderr
+
+
 def test_networks_and_volumes(tenants, engine, made):
     a = tenants[0]
     a.docker("network", "create", "second-a")

@@ -162,6 +162,15 @@ static void check(struct filter_policy *policy, const struct message_case *cases
     }
 }
 
+static void ownership_needs_eyes(void **state) {
+    (void)state;
+    char error[300];
+    assert_null(filter_policy_new(
+        &(struct filter_settings){.ownership = true, .buildkit = FILTER_BUILDKIT_OPAQUE}, error,
+        sizeof error));
+    assert_non_null(strstr(error, "ownership"));
+}
+
 static void builds_are_judged(void **state) {
     (void)state;
     /* Field 7 (FrontendAttrs) of Control/Solve, 3 (FrontendOpt) of LLBBridge/Solve: entries. */
@@ -318,9 +327,10 @@ static void what_a_policy_denies_is_denied_in_grpc_too(void **state) {
 static void a_list_of_builds_is_not_for_clients_with_ownership(void **state) {
     (void)state;
     static const struct message_case cases[] = {
-        {CONTROL("ListenBuildHistory"), SLICE(""), FILTER_DENY, "buildkit.history"},
-        {CONTROL("ListenBuildHistory"), SLICE("\x08\x01\x18\x01"), FILTER_DENY, "buildkit.history"},
-        {CONTROL("ListenBuildHistory"), SLICE("\x12\x00"), FILTER_DENY, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE(""), FILTER_BAD_REQUEST, "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x08\x01\x18\x01"), FILTER_BAD_REQUEST,
+         "buildkit.history"},
+        {CONTROL("ListenBuildHistory"), SLICE("\x12\x00"), FILTER_BAD_REQUEST, "buildkit.history"},
         {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x18\x01"), FILTER_ALLOW, NULL},
         /* The last would win, and be empty. */
         {CONTROL("ListenBuildHistory"), SLICE("\x12\x03ref\x12\x00"), FILTER_BAD_REQUEST, NULL},
@@ -350,6 +360,7 @@ int main(void) {
         cmocka_unit_test(fields_are_read),
         cmocka_unit_test(methods_are_judged_by_the_table),
         cmocka_unit_test(headers_are_judged),
+        cmocka_unit_test(ownership_needs_eyes),
         cmocka_unit_test(builds_are_judged),
         cmocka_unit_test(steps_are_judged),
         cmocka_unit_test(a_list_of_builds_is_not_for_clients_with_ownership),

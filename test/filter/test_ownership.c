@@ -365,6 +365,18 @@ static void a_start_joins_networks(void **state) {
     end_plan(&planned);
 }
 
+static void streams_keep_little(void **state) {
+    (void)state;
+    static const char *const streams[] = {"/events", "/containers/web/logs?follow=1",
+                                          "/containers/web/stats"};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++) {
+        struct planned planned = plan_head("GET", streams[i]);
+        assert_int_equal(planned.finding.decision, FILTER_ALLOW);
+        assert_true(planned.arena.held <= 2048);
+        end_plan(&planned);
+    }
+}
+
 static void what_is_missing_is_said_as_the_engine_does(void **state) {
     (void)state;
     static const char *const expected[] = {"No such container: x", "network x not found",
@@ -394,6 +406,7 @@ int main(void) {
         cmocka_unit_test(questions_stay_in_their_place),
         cmocka_unit_test(answers_are_read_strictly),
         cmocka_unit_test(a_start_joins_networks),
+        cmocka_unit_test(streams_keep_little),
         cmocka_unit_test(what_is_missing_is_said_as_the_engine_does),
     };
     return cmocka_run_group_tests(tests, start_rules, stop_rules);

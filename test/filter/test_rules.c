@@ -247,7 +247,7 @@ static void printing_gives_what_reads_the_same(void **state) {
         "\"binds\":[\"/srv/**\",{\"path\":\"/"
         "a\",\"read-only\":true}],\"runtimes\":[\"a\\\"\\\\\\u0001b\"]},"
         "\"exec\":{\"commands\":[[\"sh\",\"-c\",\"*\"],[\"**\"]]},\"images\":{\"pull\":[]},"
-        "\"build\":{\"buildkit\":\"opaque\",\"session-deny\":[\"auth\",\"ssh\"],\"outputs\":false},"
+        "\"build\":{\"buildkit\":\"deny\",\"session-deny\":[\"auth\",\"ssh\"],\"outputs\":false},"
         "\"limits\":{\"memory\":{\"max\":\"8G\"},\"pids\":{\"max\":9007199254740992},"
         "\"cpus\":{\"required\":true,\"max\":0.000000001}},\"ownership\":true,"
         "\"clients\":[{\"name\":\"a\",\"match\":{\"uid\":0,\"gid\":4294967294,\"common-name\":\"*"
