@@ -612,13 +612,17 @@ def drain(client):
 
 def test_unasked_bytes_from_the_engine_are_never_an_answer(unix_rig):
     """A second answer sent ahead on a kept connection must not be given to the next request."""
+    sent = threading.Event()
+
     def twice(connection):
         connection.read_request()
         connection.reply(200, b"first")
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+        sent.set()
     unix_rig.handler = twice
     with unix_rig.client() as client:
         assert client.request("GET", "/v1.41/info").body == b"first"
+    assert sent.wait(10)  # behind the next request it would be an answer like any other
     unix_rig.handler = lambda c: (c.read_request(), c.reply(200, b"honest"))
     for _ in range(5):
         with unix_rig.client() as client:
