@@ -13,13 +13,6 @@
 #include "filter/sysctls.h"
 #include "filter/tmpfs.h"
 
-static bool is_one_of(struct slice text, const struct slice *allowed, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (slice_equal(text, allowed[i]))
-            return true;
-    return false;
-}
-
 struct body_finding create_judge_cap_add(const struct field_context *context,
                                          const struct field *field, const cJSON *value) {
     for (const cJSON *name = fields_first_string(value); name != NULL;
@@ -56,7 +49,8 @@ struct body_finding create_judge_security_opt(const struct field_context *contex
     for (const cJSON *option = fields_first_string(value); option != NULL;
          option = fields_next_string(value, option)) {
         struct slice text = fields_text(option);
-        if (!is_one_of(text, allowed, FIELD_COUNT(allowed)) && !field_opens(context, field, text))
+        if (!slice_is_one_of(text, allowed, FIELD_COUNT(allowed)) &&
+            !field_opens(context, field, text))
             return field_deny_word(context, field, text,
                                    arena_printf(context->arena,
                                                 "the security option %s is not allowed; only "
@@ -103,7 +97,7 @@ struct body_finding create_judge_log_options(const struct field_context *context
         return finding_allow();
     for (const cJSON *option = options->child; option != NULL; option = option->next) {
         struct slice name = slice_from_string(option->string);
-        if (!is_one_of(name, allowed, FIELD_COUNT(allowed)))
+        if (!slice_is_one_of(name, allowed, FIELD_COUNT(allowed)))
             return finding_deny(field->rule,
                                 arena_printf(context->arena,
                                              "the log option %s is not allowed; use only those of "

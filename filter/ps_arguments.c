@@ -4,13 +4,6 @@
 
 #include "filter/split.h"
 
-static bool is_one_of(struct slice word, const struct slice *list, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (slice_equal(word, list[i]))
-            return true;
-    return false;
-}
-
 /* "pid,user:20,%cpu": no header of its own. Whatever follows pid, that is the line's first word. */
 static bool is_format(struct slice format, bool first) {
     struct splitter splitter = split_start(format, ',');
@@ -36,7 +29,7 @@ static bool are_formats(struct slice arguments) {
     struct slice word;
     bool first = true;
     while (split_next(&splitter, &word)) {
-        if (is_one_of(word, selections, sizeof selections / sizeof selections[0]))
+        if (slice_is_one_of(word, selections, sizeof selections / sizeof selections[0]))
             continue;
         size_t option = slice_starts_with(word, SLICE("-eo")) ? 3 : 2;
         if (!slice_starts_with(word, SLICE("-o")) && option == 2)
@@ -56,5 +49,6 @@ bool ps_arguments_are_harmless(struct slice arguments) {
         SLICE(""),    SLICE("-f"),   SLICE("-l"),   SLICE("-ef"),   SLICE("-eF"),  SLICE("-elf"),
         SLICE("aux"), SLICE("-aux"), SLICE("auxw"), SLICE("auxww"), SLICE("faux"),
     };
-    return is_one_of(arguments, lists, sizeof lists / sizeof lists[0]) || are_formats(arguments);
+    return slice_is_one_of(arguments, lists, sizeof lists / sizeof lists[0]) ||
+           are_formats(arguments);
 }

@@ -55,6 +55,13 @@ static inline struct slice slice_first(struct slice s, size_t len) {
     return (struct slice){s.data, len < s.len ? len : s.len};
 }
 
+static inline bool slice_is_one_of(struct slice s, const struct slice *list, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (slice_equal(s, list[i]))
+            return true;
+    return false;
+}
+
 static inline bool slice_is_ascii(struct slice s) {
     unsigned char seen = 0;
     for (size_t i = 0; i < s.len; i++)
