@@ -28,17 +28,15 @@ static void set_deadline(struct conn *conn, enum deadline_class class) {
 
 /* --- a request's beginning --- */
 
-/* Each body to be judged is bounded, but not how many clients send one at a time: all those of a
- * worker share a budget. False when it is exceeded and this one is among the large. */
-static bool charge_body(struct conn *conn) {
-    conn->worker->judged_bytes += conn->in.capacity - conn->charged;
-    conn->charged = conn->in.capacity;
-    return conn->charged <= BUFFER_SIZE || conn->worker->judged_bytes <= WORKER_JUDGED_BUDGET;
+bool conn_charge(struct conn *conn, size_t size, size_t small) {
+    struct worker *worker = conn->worker;
+    worker->judged_bytes = worker->judged_bytes - conn->charged + size;
+    conn->charged = size;
+    return size <= small || worker->judged_bytes <= WORKER_JUDGED_BUDGET;
 }
 
 void conn_refund_body(struct conn *conn) {
-    conn->worker->judged_bytes -= conn->charged;
-    conn->charged = 0;
+    (void)conn_charge(conn, 0, 0);
 }
 
 /* Forgets the last request and waits for the next. */
@@ -309,8 +307,8 @@ static enum progress run_body(struct conn *conn) {
         if (held.len >= limit && request->judged_len >= limit)
             return refuse_http(conn, 413, "http.body-size",
                                "the request's body is too large to judge");
-        if (!charge_body(conn))
-            return reply_fault(conn, 503, "too many large requests at a time; try again");
+        if (!conn_charge(conn, conn->in.capacity, BUFFER_SIZE))
+            return reply_too_many(conn);
         return read_more(conn, limit);
     }
     deadline_cancel(&conn->worker->deadlines, &conn->deadline);

@@ -146,8 +146,11 @@ enum progress conn_finish(struct conn *conn, bool keep);
 void conn_count_answer(struct conn *conn);
 /* conn.c: counts it as an open stream of that kind, instead of what it was. */
 void conn_count_as(struct conn *conn, enum counter_stream kind);
-/* conn.c: gives back its share of the worker's budget for judged bodies: none of one is held any
- * longer. */
+/* conn.c: it holds `size` bytes now of what is to be judged. Each is bounded, but not how many
+ * clients send one at a time: all those of a worker share a budget. False when that is exceeded,
+ * and this is more than `small`. */
+bool conn_charge(struct conn *conn, size_t size, size_t small);
+/* conn.c: gives back its share of the budget: none of a body is held any longer. */
 void conn_refund_body(struct conn *conn);
 /* conn.c: the connection is of no more use; `outcome` for the log. */
 enum progress conn_fail(struct conn *conn, const char *outcome);
@@ -186,6 +189,8 @@ enum progress reply_refusal(struct conn *conn, unsigned status, const char *mess
 /* The same for a fault of the engine or of ours: without the refusals' prefix. */
 __attribute__((format(printf, 3, 4))) enum progress reply_fault(struct conn *conn, unsigned status,
                                                                 const char *format, ...);
+/* To what conn_charge has no room for. */
+enum progress reply_too_many(struct conn *conn);
 /* The engine's own answer 404, in its words: there is no such object. */
 enum progress reply_missing(struct conn *conn, const char *message, bool keep);
 /* An error that the engine answered a question of ours with. */

@@ -88,8 +88,7 @@ void grpc_end(struct conn *conn) {
 static void account(struct conn *conn) {
     struct worker *worker = conn->worker;
     size_t held = h2_memory(conn->grpc);
-    worker->judged_bytes = worker->judged_bytes - conn->charged + held;
-    conn->charged = held;
+    (void)conn_charge(conn, held, 0);
     size_t others = worker->judged_bytes - held;
     h2_limit_held(conn->grpc, others < WORKER_JUDGED_BUDGET ? WORKER_JUDGED_BUDGET - others : 0);
     if (h2_waiting(conn->grpc) == 0)

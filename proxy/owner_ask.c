@@ -224,7 +224,7 @@ static enum progress read_answer(struct conn *conn) {
             return no_answer(conn, "out of memory");
         if (!owner_charge(conn, in->capacity)) {
             (void)owner_charge(conn, 0);
-            return reply_fault(conn, 503, "too many large requests at a time; try again");
+            return reply_too_many(conn);
         }
         size_t room = 0;
         size_t got = 0;

@@ -52,17 +52,10 @@ static bool rewrite(struct conn *conn) {
 
 bool owner_charge(struct conn *conn, size_t answer) {
     enum { SMALL = 4 * BUFFER_SIZE }; /* an ordinary creation with its copies */
-    size_t *total = &conn->worker->judged_bytes;
     size_t size = answer;
     if (conn->request.owner->plan.body_given)
         size += conn->in.capacity + conn->arena.held;
-    *total = *total - conn->charged + size;
-    conn->charged = size;
-    return size <= SMALL || *total <= WORKER_JUDGED_BUDGET;
-}
-
-static enum progress too_many(struct conn *conn) {
-    return reply_fault(conn, 503, "too many large requests at a time; try again");
+    return conn_charge(conn, size, SMALL);
 }
 
 static bool is_changed(const struct conn_request *request, struct slice target) {
@@ -145,7 +138,7 @@ enum progress owner_check_begin(struct conn *conn, size_t body, bool whole) {
         check->body = 0;
     }
     if (!owner_charge(conn, 0))
-        return too_many(conn);
+        return reply_too_many(conn);
     conn->state = CONN_OWNER;
     /* One deadline for all questions: however many objects a request names, it holds what it holds
      * no longer. */
@@ -167,7 +160,7 @@ static enum progress settle(struct conn *conn) {
         ((is_changed(request, plan->target) || plan->body_given) && !rewrite(conn)))
         return reply_fault(conn, 503, "out of memory");
     if (!owner_charge(conn, 0))
-        return too_many(conn);
+        return reply_too_many(conn);
     request->owner = NULL;
     if (plan->target.data != target || plan->body.data != body)
         request->verdict =

@@ -27,9 +27,9 @@ struct owner_check {
     bool whole;
 };
 
-/* What is held counts as bodies to be judged do: the body in all its copies, and `answer` bytes of
- * the engine's. Each is bounded, but not how many clients ask at a time. False when there is no
- * room for another large request. */
+/* conn_charge with all that is held: the body in all its copies, and `answer` bytes of the
+ * engine's.
+ */
 bool owner_charge(struct conn *conn, size_t answer);
 
 /* One step of asking; NEXT with check->phase OWNER_NEXT: the answer was that it is the client's

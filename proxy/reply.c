@@ -79,6 +79,10 @@ enum progress reply_fault(struct conn *conn, unsigned status, const char *format
     return reply_message(conn, status, arena_printf(&conn->arena, "dind-proxy: %s", text), false);
 }
 
+enum progress reply_too_many(struct conn *conn) {
+    return reply_fault(conn, 503, "too many large requests at a time; try again");
+}
+
 enum progress reply_missing(struct conn *conn, const char *message, bool keep) {
     return reply_message(conn, 404, message, keep);
 }
