@@ -179,12 +179,10 @@ class Recorder:
         self.errors = []
         self.lock = threading.Lock()
         self.listener = None
-        self.stopped = False
         self.url = url
         self.listen()
 
     def listen(self):
-        self.stopped = False
         scheme, _, rest = self.url.partition("://")
         if scheme == "unix":
             if os.path.exists(rest):
@@ -204,11 +202,9 @@ class Recorder:
         while True:
             try:
                 sock, _ = listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-            except (OSError, RuntimeError) as error:
-                if listener is not self.listener or self.stopped:
-                    return
-                self.errors.append(error)
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
         try:
@@ -264,7 +260,6 @@ class Recorder:
         return self.connections[index]
 
     def stop_listening(self):
-        self.stopped = True
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 

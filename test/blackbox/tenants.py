@@ -41,36 +41,16 @@ def client_named(name, policy_of_it=None, **match):
 CONNECT = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).connect(sys.argv[2])"
 
 
-def client_of(url, uid, timeout=10):
-    """A client that shows this user to the other end of a unix socket, which is that of whoever
-    connects it: a process of its own. The C library's seteuid sends a signal to every thread, and
-    one that still waits for a socket closed under it then waits for whichever has its number by
-    now, whose bytes it takes away."""
+def client_of(url, uid, timeout=10, gid=0, groups=()):
+    """A client that shows this user and group to the other end of a unix socket, which are those of
+    whoever connects it: a process of its own. The C library's seteuid sends a signal to every
+    thread, and one that still waits for a socket closed under it then waits for whichever has its
+    number by now, whose bytes it takes away."""
     sock = socket.socket(socket.AF_UNIX)
     subprocess.run([sys.executable, "-I", "-S", "-c", CONNECT, str(sock.fileno()),
-                    url.removeprefix("unix://")], user=uid, group=0, extra_groups=[],
+                    url.removeprefix("unix://")], user=uid, group=gid, extra_groups=groups,
                    pass_fds=[sock.fileno()], check=True, timeout=30)
     return Client(stream=Stream(sock, timeout))
-
-
-# Prints the status of the answer. In a process of its own, since a group changes for all of one.
-ASK = """
-import socket, sys
-stream = socket.socket(socket.AF_UNIX)
-stream.settimeout(20)
-stream.connect(sys.argv[1])
-stream.sendall(sys.argv[2].encode() + b" HTTP/1.1\\r\\nHost: docker\\r\\n\\r\\n")
-print(stream.recv(65536).split()[1].decode())
-"""
-
-
-def ask_as(user, group, path, request, extra_groups=()):
-    """The status that a process of this user and group gets on a unix socket, for "METHOD TARGET"."""
-    result = subprocess.run([sys.executable, "-c", ASK, path, request], user=user, group=group,
-                            extra_groups=extra_groups, capture_output=True, text=True, cwd="/",
-                            timeout=60)
-    assert result.returncode == 0, result.stderr
-    return int(result.stdout)
 
 
 def openssl(*arguments):

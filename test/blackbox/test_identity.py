@@ -15,7 +15,7 @@ import pytest
 from client import Client
 from proxy_process import Proxy, free_port
 from recorder import Recorder
-from tenants import Authority, ask_as, client_named, policy
+from tenants import Authority, client_named, client_of, policy
 
 CLIENTS = (
     client_named("by-cn-and-san", common_name="both", alt_name="both.example"),
@@ -144,8 +144,8 @@ def test_users_groups_and_listeners(tmp_path):
                                      (urls[1], 4000003, 5, "door"),
                                      (urls[0], 4000003, 5, "uid%3A4000003")):
             mark = recorder.mark()
-            assert ask_as(uid, gid, url.removeprefix("unix://"), "GET /volumes") == 200, \
-                (owner, proxy.log(), recorder.errors)
+            with client_of(url, uid, gid=gid) as client:
+                assert client.request("GET", "/volumes").status == 200
             assert owner_seen(recorder, mark) == owner
     finally:
         proxy.stop()

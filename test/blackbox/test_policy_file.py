@@ -12,7 +12,7 @@ import pytest
 from client import Client, build_request
 from proxy_process import Proxy, sanitizer
 from recorder import Recorder, echo_tunnel, wait_until
-from tenants import ask_as
+from tenants import client_of
 from test_cli import FAILED, OK, explain, fails, run
 
 JSON = ["Content-Type: application/json"]
@@ -396,7 +396,8 @@ def test_by_uid_and_gid(served, policy, open_folder):
     served([f"unix://{folder}/p.sock?mode=0666"], "--policy-file", path)
 
     def ask(user, group):
-        return ask_as(user, group, f"{folder}/p.sock", "POST /v1.41/containers/x/kill", [4002])
+        with client_of(f"unix://{folder}/p.sock", user, gid=group, groups=[4002]) as client:
+            return client.request("POST", "/v1.41/containers/x/kill").status
     assert ask(4001, 4001) == 200
     assert ask(4009, 4002) == 200
     assert ask(4003, 4003) == 200

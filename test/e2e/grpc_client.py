@@ -147,9 +147,14 @@ def submessage(data, *path):
     return data
 
 
+def local_image(image):
+    """The operation whose result is an image that the engine has."""
+    return field(3, field(1, f"docker-image://{image}") + pair(2, "image.resolvemode", "local"))
+
+
 def command_graph(image, command, network=0):
     """A definition of one command in an image that the engine has."""
-    source = field(3, field(1, f"docker-image://{image}") + pair(2, "image.resolvemode", "local"))
+    source = local_image(image)
     meta = b"".join(field(1, word) for word in command) + field(3, "/")
     exec_op = field(1, meta) + field(2, field(3, "/"))
     if network:
@@ -161,7 +166,7 @@ def command_graph(image, command, network=0):
 
 def secret_graph(image, secret):
     """A definition of one command that copies a secret of the session into the result."""
-    source = field(3, field(1, f"docker-image://{image}") + pair(2, "image.resolvemode", "local"))
+    source = local_image(image)
     meta = b"".join(field(1, word) for word in ("sh", "-c", "cat /s > /copy")) + field(3, "/")
     none = (1 << 64) - 1
     mount = field(1, none) + field(3, "/s") + field(4, none) + field(6, 1)
